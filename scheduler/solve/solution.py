@@ -1,0 +1,38 @@
+"""The answer of a solver: a status that maps one to one to CP-SAT's, loads of nodes by class, cost and proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class SolveStatus(Enum):
+    """Running out is not impossibility; a model that is invalid is a bug and is raised, never returned."""
+
+    OPTIMAL = "OPTIMAL"
+    FEASIBLE = "FEASIBLE"
+    INFEASIBLE = "INFEASIBLE"
+    UNKNOWN = "UNKNOWN"
+    MODEL_INVALID = "MODEL_INVALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """``nodes`` nodes of class ``node_class`` take ``pods[r]`` pods of each role r."""
+
+    node_class: int
+    pods: tuple[int, ...]
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """``loads`` is empty unless the status is OPTIMAL or FEASIBLE. ``cost`` counts fixed members' domains too."""
+
+    status: SolveStatus
+    loads: tuple[Load, ...] = ()
+    cost: int = 0
+    bound: int = 0
+    proved: tuple[str, ...] = ()
+    """Which aims are proved: ``core``, ``extras``, ``cost``, ``harm``."""
+    engine: str = "cpsat"

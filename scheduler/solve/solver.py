@@ -1,0 +1,40 @@
+"""What every engine offers, and the budget that bounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from scheduler.solve.problem import Problem
+from scheduler.solve.solution import Solution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much work one gang may cost.
+
+    ``deterministic_seconds`` is OR-Tools' deterministic time: the same input gives the same answer on any machine.
+    ``wall_seconds`` is the safety net of a running scheduler; ``None`` in tests and dry runs.
+    """
+
+    deterministic_seconds: float = 5.0
+    wall_seconds: float | None = None
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse budgets that cannot be meant."""
+        if not self.deterministic_seconds > 0:
+            raise ValueError(f"budget: deterministic_seconds: found {self.deterministic_seconds}, expected more than 0")
+        if self.wall_seconds is not None and not self.wall_seconds > 0:
+            raise ValueError(f"budget: wall_seconds: found {self.wall_seconds}, expected more than 0 or none")
+        if self.workers < 1:
+            raise ValueError(f"budget: workers: found {self.workers}, expected at least 1")
+
+
+class Solver(Protocol):
+    """An engine: a pure function of problem and budget."""
+
+    def __call__(self, problem: Problem, budget: Budget) -> Solution:
+        """Return the best placement found, with its proof or without."""
+        ...

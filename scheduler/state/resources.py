@@ -1,0 +1,79 @@
+"""A vector of resources: milli-CPU, bytes, devices, pods; whole numbers, named as Kubernetes names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+CPU: Final = "cpu"
+MEMORY: Final = "memory"
+PODS: Final = "pods"
+GPU: Final = "nvidia.com/gpu"
+"""The resource that counts and pictures call GPUs. Checks treat every extended resource alike."""
+
+
+class Resources(Mapping[str, int]):
+    """An immutable, hashable vector of amounts by resource name; ``cpu`` in thousandths, memory in bytes.
+
+    A name that is missing reads as zero through ``amount``; zeros are not stored, so equal vectors are equal values.
+    """
+
+    __slots__ = ("_amounts", "_hash")
+
+    def __init__(self, amounts: Mapping[str, int] | None = None) -> None:
+        """Keep the amounts that are not zero, in name order."""
+        given = amounts or {}
+        self._amounts = {name: given[name] for name in sorted(given) if given[name]}
+        self._hash = hash(tuple(self._amounts.items()))
+
+    def __getitem__(self, name: str) -> int:
+        """Return the stored amount; KeyError where the name is not stored (use ``amount`` to read zero)."""
+        return self._amounts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the stored names in name order."""
+        return iter(self._amounts)
+
+    def __len__(self) -> int:
+        """Return how many names are stored."""
+        return len(self._amounts)
+
+    def __hash__(self) -> int:
+        """Hash by value: nodes with equal vectors are one class."""
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by value."""
+        return isinstance(other, Resources) and self._amounts == other._amounts
+
+    def __repr__(self) -> str:
+        """Show the amounts as they are."""
+        return f"Resources({self._amounts})"
+
+    def amount(self, name: str) -> int:
+        """Return the amount of one resource, zero where it is not named."""
+        return self._amounts.get(name, 0)
+
+    def __add__(self, other: Resources) -> Resources:
+        """Add name by name."""
+        return total((self, other))
+
+    def __sub__(self, other: Resources) -> Resources:
+        """Subtract name by name; amounts may become negative (an over-committed node)."""
+        return Resources({n: self.amount(n) - other.amount(n) for n in {*self._amounts, *other._amounts}})
+
+    def maximum(self, other: Resources) -> Resources:
+        """Return the larger amount name by name."""
+        return Resources({n: max(self.amount(n), other.amount(n)) for n in {*self._amounts, *other._amounts}})
+
+
+NOTHING: Final = Resources()
+
+
+def total(vectors: Iterable[Resources]) -> Resources:
+    """Add many vectors with one pass over their amounts."""
+    amounts: dict[str, int] = {}
+    for vector in vectors:
+        for name, amount in vector.items():
+            amounts[name] = amounts.get(name, 0) + amount
+    return Resources(amounts)

@@ -1,0 +1,54 @@
+"""One immutable view of the cluster; what-ifs are new snapshots that share structure with the old one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from scheduler.state.objects import Node, Pod
+from scheduler.state.resources import NOTHING, Resources, total
+
+if TYPE_CHECKING:
+    from scheduler.state.ids import NodeName, PodUid
+    from scheduler.state.plan import Placed
+    from topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Nodes, the pods that count on them, and the topology of their labels."""
+
+    topology: Topology
+    nodes: Mapping[NodeName, Node] = field(default_factory=dict)
+    pods: Mapping[PodUid, Pod] = field(default_factory=dict)
+    """Pods that hold room: bound (or assumed) on a node, not finished; terminating ones count."""
+
+    @cached_property
+    def pods_on(self) -> Mapping[NodeName, tuple[Pod, ...]]:
+        """Pods by node, nodes without pods left out; in order of key."""
+        found: dict[NodeName, list[Pod]] = {}
+        for pod in self.pods.values():
+            if pod.node is not None:
+                found.setdefault(pod.node, []).append(pod)
+        return {name: tuple(sorted(pods, key=lambda p: (p.key, p.uid))) for name, pods in found.items()}
+
+    @cached_property
+    def used(self) -> Mapping[NodeName, Resources]:
+        """What all pods of a node take together."""
+        return {name: total(p.used for p in pods) for name, pods in self.pods_on.items()}
+
+    def free(self, name: NodeName) -> Resources:
+        """Return what a node has left; negative amounts where somebody over-committed it."""
+        return self.nodes[name].allocatable - self.used.get(name, NOTHING)
+
+    def with_plan(self, plan: Placed) -> Snapshot:
+        """Return the snapshot after the plan's new seats are taken."""
+        seated = {s.member.pod.uid: replace(s.member.pod, node=s.node) for s in plan.seats if not s.bound}
+        return replace(self, pods={**self.pods, **seated})
+
+    def without(self, uids: Iterable[PodUid]) -> Snapshot:
+        """Return the snapshot as if these pods were gone."""
+        gone = set(uids)
+        return replace(self, pods={u: p for u, p in self.pods.items() if u not in gone})

@@ -1,0 +1,289 @@
+"""The one report: what `plan`, `explain`, `test`, conditions, events and the page render; docs/report.schema.json is its schema.
+
+Fields may be added, never renamed. Turning plans into the report is here; turning it into text or HTML is `scheduler.render`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from scheduler.state.gang import Advice
+from scheduler.state.plan import LevelCount, NodeVerdict, Placed, Plan, Relaxation, Room, Unplaced
+from scheduler.state.problems import InputProblem
+from scheduler.state.snapshot import Snapshot
+
+Status = Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN", "UNSUPPORTED", "WAITING"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+
+
+class ClusterLevel(_Model):
+    """A topology level that the nodes' labels show."""
+
+    name: str
+    key: str
+    domains: int
+    nodes_without: int
+
+
+class Cluster(_Model):
+    """The cluster as the decision saw it; ``pods`` are those that hold room."""
+
+    nodes: int = 0
+    pods: int = 0
+    levels: list[ClusterLevel] = []
+
+
+class WorkloadRef(_Model):
+    """What the user wrote."""
+
+    kind: str
+    name: str
+
+
+class Level(_Model):
+    """A required or weighted level of a gang and the domains of it that the gang occupies."""
+
+    key: str
+    name: str
+    required: bool
+    weight: int
+    count: int
+    domains: list[str]
+
+
+class MemberSeat(_Model):
+    """A member and its node; ``node`` is null for an elastic member that was left out and for every member of a gang that is not placed."""
+
+    pod: str
+    role: str
+    rank: int
+    node: str | None
+    bound: bool
+
+
+class RoomRow(_Model):
+    """Room in one domain of the required level."""
+
+    key: str
+    name: str
+    domain: str
+    room: int
+    needed: int
+    short: dict[str, int]
+    checks: dict[str, int]
+
+
+class RelaxationRow(_Model):
+    """One change that alone makes the gang fit."""
+
+    kind: str
+    summary: str
+    changes: list[dict[str, Any]]
+
+
+class UnplacedRow(_Model):
+    """Why a gang has no seats, and what would give it some."""
+
+    reason: str
+    message: str
+    fits: int | None
+    rooms: list[RoomRow]
+    relaxations: list[RelaxationRow]
+
+
+class AdviceRow(_Model):
+    """Something a person should know."""
+
+    level: Literal["info", "warning"]
+    object: str
+    field: str
+    message: str
+
+
+class CheckRow(_Model):
+    """One refusal by one check."""
+
+    check: str
+    message: str
+
+
+class NodeRow(_Model):
+    """Whether one role's pod alone could run on one node as things stand."""
+
+    role: str
+    node: str
+    fits: bool
+    checks: list[CheckRow]
+
+
+class DecisionRow(_Model):
+    """How the decision was made; ``milliseconds`` is the one field outside the byte-for-byte promise."""
+
+    engine: str
+    milliseconds: float
+    proved: list[str]
+
+
+class GangReport(_Model):
+    """One gang: its status, seats, cost with proof, or why not."""
+
+    namespace: str
+    name: str
+    workload: WorkloadRef
+    status: Status
+    min_member: int
+    cost: int | None
+    bound: int | None
+    demand: str
+    """Where the topology demand comes from."""
+    levels: list[Level]
+    members: list[MemberSeat]
+    unplaced: UnplacedRow | None
+    advice: list[AdviceRow]
+    nodes: list[NodeRow] | None = Field(default=None, exclude_if=lambda rows: rows is None)
+    decision: DecisionRow
+
+
+class ProblemRow(_Model):
+    """One piece of bad input."""
+
+    file: str
+    document: int | None
+    object: str
+    field: str
+    found: str
+    expected: str
+
+
+class PlacementReport(_Model):
+    """The whole answer."""
+
+    api_version: Literal["coterie.dev/v1alpha1"] = "coterie.dev/v1alpha1"
+    kind: Literal["PlacementReport"] = "PlacementReport"
+    cluster: Cluster = Cluster()
+    gangs: list[GangReport] = []
+    advice: list[AdviceRow] = []
+    """What belongs to no gang, such as a PodGroup that nobody joined."""
+    ignored: list[str] = []
+    """Documents of kinds without pods that were read and left aside, as ``Kind/name``."""
+    problems: list[ProblemRow] = []
+
+
+def cluster_of(snapshot: Snapshot) -> Cluster:
+    """Describe the cluster: counts and the levels of its topology, widest first."""
+    topology = snapshot.topology
+    levels = [
+        ClusterLevel(name=level.name, key=level.key, domains=len(topology.column(level.key).domains), nodes_without=topology.nodes_without(level.key))
+        for level in topology.levels
+    ]
+    return Cluster(nodes=len(snapshot.nodes), pods=len(snapshot.pods), levels=levels)
+
+
+def gang_of(plan: Plan, *, milliseconds: float, verdicts: Sequence[NodeVerdict] | None = None) -> GangReport:
+    """Turn one plan into its part of the report."""
+    gang = plan.gang
+    placed = isinstance(plan, Placed)
+    return GangReport(
+        namespace=gang.namespace,
+        name=gang.name,
+        workload=WorkloadRef(kind=gang.workload.kind, name=gang.workload.name),
+        status=status_of(plan),
+        min_member=gang.min_member,
+        cost=plan.cost if placed else None,
+        bound=plan.bound if placed else None,
+        demand=gang.demand.source,
+        levels=[_level(level) for level in plan.levels],
+        members=_members(plan),
+        unplaced=None if placed else _unplaced(plan),
+        advice=[advice_row(a) for a in dict.fromkeys((*gang.advice, *plan.advice))],
+        nodes=None if verdicts is None else [_node(v) for v in verdicts],
+        decision=DecisionRow(engine=plan.decision.engine, milliseconds=round(milliseconds, 1), proved=list(plan.decision.proved)),
+    )
+
+
+def status_of(plan: Plan) -> Status:
+    """Name the status of a plan as the report does."""
+    if isinstance(plan, Unplaced):
+        return plan.status
+    return "OPTIMAL" if plan.optimal else "FEASIBLE"
+
+
+def advice_row(advice: Advice) -> AdviceRow:
+    """Turn one piece of advice into its row."""
+    return AdviceRow(level=advice.level, object=advice.object, field=advice.field, message=advice.message)
+
+
+def problem_row(problem: InputProblem) -> ProblemRow:
+    """Turn one input problem into its row."""
+    return ProblemRow(
+        file=problem.file,
+        document=problem.document,
+        object=problem.object,
+        field=problem.field,
+        found=problem.found,
+        expected=problem.expected,
+    )
+
+
+def dump(report: PlacementReport) -> Mapping[str, Any]:
+    """Return the report as plain JSON values: what ``-o json`` prints."""
+    return report.model_dump(mode="json", by_alias=True)
+
+
+def _members(plan: Plan) -> list[MemberSeat]:
+    seats = {s.member.pod.uid: s for s in plan.seats} if isinstance(plan, Placed) else {}
+    rows = []
+    for member in plan.gang.members:
+        seat = seats.get(member.pod.uid)
+        rows.append(
+            MemberSeat(
+                pod=member.pod.name,
+                role=member.role,
+                rank=member.rank,
+                node=seat.node if seat else member.pod.node,
+                bound=member.pod.node is not None,
+            )
+        )
+    return rows
+
+
+def _level(level: LevelCount) -> Level:
+    return Level(key=level.key, name=level.name, required=level.required, weight=level.weight, count=level.count, domains=list(level.domains))
+
+
+def _room(room: Room) -> RoomRow:
+    return RoomRow(
+        key=room.key,
+        name=room.name,
+        domain=room.domain,
+        room=room.room,
+        needed=room.needed,
+        short=dict(sorted(room.short.items())),
+        checks=dict(sorted(room.checks.items())),
+    )
+
+
+def _relaxation(relaxation: Relaxation) -> RelaxationRow:
+    return RelaxationRow(kind=relaxation.kind, summary=relaxation.summary, changes=[dict(c) for c in relaxation.changes])
+
+
+def _unplaced(plan: Unplaced) -> UnplacedRow:
+    return UnplacedRow(
+        reason=plan.reason,
+        message=plan.message,
+        fits=plan.fits,
+        rooms=[_room(r) for r in plan.rooms],
+        relaxations=[_relaxation(r) for r in plan.relaxations],
+    )
+
+
+def _node(verdict: NodeVerdict) -> NodeRow:
+    checks = [CheckRow(check=c.check, message=c.message) for c in verdict.checks]
+    return NodeRow(role=verdict.role, node=verdict.node, fits=verdict.fits, checks=checks)

@@ -68,6 +68,19 @@ class HostPort:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodTerm:
+    """A required anti-affinity term of a pod that exists: it refuses pods that match, wherever ``topology_key`` has its value."""
+
+    topology_key: str
+    selector: tuple[Requirement, ...] | None = None
+    """Over pod labels; empty matches every pod, ``None`` matches none."""
+    namespaces: tuple[str, ...] = ()
+    """Namespaces of the pods that are meant, the pod's own where the term names none."""
+    namespace_selector: tuple[Requirement, ...] | None = None
+    """Namespaces by label, in addition; empty means every namespace, ``None`` adds none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported:
     """A field of a pod that restricts its nodes and that we do not check yet: it blocks the pod, by name."""
 
@@ -136,6 +149,12 @@ class Pod:
     resource_version: str = ""
     reason: str = ""
     """``status.reason``: kubelet writes OutOf... here when it refuses a pod."""
+    priority_class: str = ""
+    """``spec.priorityClassName``: gives the priority where ``spec.priority`` is not set yet (manifests)."""
+    nominated_node: NodeName | None = None
+    """``status.nominatedNodeName``: the node that is being emptied for the pod."""
+    repels: tuple[PodTerm, ...] = ()
+    """Required anti-affinity terms of a bound pod: they hold against newcomers too (InterPodAffinity is symmetric)."""
 
     @property
     def finished(self) -> bool:

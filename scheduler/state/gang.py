@@ -7,6 +7,7 @@ from typing import Literal
 
 from scheduler.state.ids import GangKey
 from scheduler.state.objects import Pod, Ref
+from scheduler.state.problems import InputProblem
 
 NvlinkWish = Literal["required", "preferred", "ignore", "unasked"]
 
@@ -44,12 +45,17 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One place in a gang: a pod that exists, or one that its controller is still to create (``pod.uid`` empty)."""
+    """One place in a gang: a pod that exists, or one that its controller is still to create (``pod.uid`` is then ``seat:<namespace>/<name>``)."""
 
     pod: Pod
     role: str
     """``leader``, ``worker``, or a name made from the shape; members of one role have one shape."""
     rank: int
+
+    @property
+    def held(self) -> bool:
+        """Whether the pod does not exist yet and only its seat is to be held."""
+        return self.pod.uid.startswith("seat:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,8 @@ class Waiting:
 
     code: str
     message: str
+    problem: InputProblem | None = None
+    """The same as bad input, where a plan refuses what the live scheduler waits for: an annotation that is no number, a policy that is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The edge to Kubernetes: parse, watch, group, commit, publish."""

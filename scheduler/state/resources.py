@@ -77,3 +77,18 @@ def total(vectors: Iterable[Resources]) -> Resources:
         for name, amount in vector.items():
             amounts[name] = amounts.get(name, 0) + amount
     return Resources(amounts)
+
+
+_BINARY: Final = ((2**50, "Pi"), (2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
+_BYTES: Final = (MEMORY, "ephemeral-storage")
+
+
+def quantity(name: str, amount: int) -> str:
+    """Write an amount as Kubernetes would: ``1500`` of cpu as ``1500m``, ``2**31`` bytes of memory as ``2Gi``; never rounded."""
+    if name == CPU:
+        return str(amount // 1000) if amount % 1000 == 0 else f"{amount}m"
+    if amount and (name in _BYTES or name.startswith("hugepages-")):
+        for unit, suffix in _BINARY:
+            if amount % unit == 0:
+                return f"{amount // unit}{suffix}"
+    return str(amount)

@@ -24,6 +24,8 @@ class Snapshot:
     nodes: Mapping[NodeName, Node] = field(default_factory=dict)
     pods: Mapping[PodUid, Pod] = field(default_factory=dict)
     """Pods that hold room: bound (or assumed) on a node, not finished; terminating ones count."""
+    memo: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
+    """Tables that a stage derives from the nodes and keeps here for the what-ifs that share them; each checks that it is its own nodes' table."""
 
     @cached_property
     def pods_on(self) -> Mapping[NodeName, tuple[Pod, ...]]:

@@ -1,0 +1,255 @@
+"""Which nodes may take a pod: kube-scheduler's filters that need no other object, in its order, one row each.
+
+`allowed` and `refusals` judge a whole cluster at once: nodes that look alike to a shape are one class and are judged once.
+Room (NodeResourcesFit) is only in `verdicts`: placing counts it for the whole gang. Checks that are not made yet block
+a pod by name (`Shape.unsupported`), they are never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.decide import matching
+from scheduler.state.objects import HostPort, Node, Pod, Shape, Taint
+from scheduler.state.plan import CheckFailure, NodeVerdict
+from scheduler.state.resources import CPU, MEMORY, PODS, Resources, quantity
+from scheduler.state.snapshot import Snapshot
+
+Bools: TypeAlias = NDArray[np.bool_]
+_Ints: TypeAlias = NDArray[np.int64]
+
+UNSCHEDULABLE: Final = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+"""A cordoned node is checked as if it had this taint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a check may look at: the node, the pods that count on it, and what it has left."""
+
+    node: Node
+    pods: tuple[Pod, ...] = ()
+    free: Resources
+
+
+def _node_unschedulable(seen: Seen, shape: Shape) -> str | None:
+    if not seen.node.unschedulable or not matching.untolerated((UNSCHEDULABLE,), shape.tolerations):
+        return None
+    return "node(s) were unschedulable"
+
+
+def _node_name(seen: Seen, shape: Shape) -> str | None:
+    if shape.node_name is None or shape.node_name == seen.node.name:
+        return None
+    return "node(s) didn't match the requested node name"
+
+
+def _taint_toleration(seen: Seen, shape: Shape) -> str | None:
+    taints = matching.untolerated(seen.node.taints, shape.tolerations)
+    return "untolerated taint " + ", ".join(f"{{{t.key}: {t.value}}}" for t in taints) if taints else None
+
+
+def _node_affinity(seen: Seen, shape: Shape) -> str | None:
+    return None if matching.node_matches(shape, seen.node) else "node(s) didn't match Pod's node affinity/selector"
+
+
+def _node_ports(seen: Seen, shape: Shape) -> str | None:
+    if not shape.ports or not matching.ports_conflict(shape.ports, (p for pod in seen.pods for p in pod.shape.ports)):
+        return None
+    return "node(s) didn't have free ports for the requested pod ports"
+
+
+def _node_resources_fit(seen: Seen, shape: Shape) -> str | None:
+    allocatable = seen.node.allocatable
+    parts = [
+        f"Insufficient {name} (requested {quantity(name, shape.requests.amount(name))}, "
+        f"free {quantity(name, max(0, seen.free.amount(name)))} of {quantity(name, allocatable.amount(name))})"
+        for name in insufficient(seen, shape)
+    ]
+    if len(seen.pods) + 1 > allocatable.amount(PODS):
+        parts.insert(0, f"Too many pods ({len(seen.pods)} of {allocatable.amount(PODS)})")
+    return ", ".join(parts) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """One row: kube-scheduler's plugin name, and the function that gives its refusal in words, or ``None``."""
+
+    check: str
+    refuse: Callable[[Seen, Shape], str | None]
+    by_class: bool
+    """Whether it reads only the node's name, labels, taints and cordon: then nodes that look alike are judged once."""
+
+
+FILTERS: Final = (
+    Filter(check="NodeUnschedulable", refuse=_node_unschedulable, by_class=True),
+    Filter(check="NodeName", refuse=_node_name, by_class=True),
+    Filter(check="TaintToleration", refuse=_taint_toleration, by_class=True),
+    Filter(check="NodeAffinity", refuse=_node_affinity, by_class=True),
+    Filter(check="NodePorts", refuse=_node_ports, by_class=False),
+    Filter(check="NodeResourcesFit", refuse=_node_resources_fit, by_class=False),
+)
+"""In kube-scheduler's order: the first that refuses is the one that it reports."""
+
+PORTS: Final = "NodePorts"
+_BY_CLASS: Final = tuple(row for row in FILTERS if row.by_class)
+
+
+def insufficient(seen: Seen, shape: Shape) -> tuple[str, ...]:
+    """Name the requested resources that do not fit, in kube-scheduler's order; a zero request asks for nothing."""
+    first = (CPU, MEMORY, "ephemeral-storage")
+    names = (*(n for n in first if n in shape.requests), *(n for n in shape.requests if n not in (*first, PODS)))
+    return tuple(n for n in names if shape.requests.amount(n) > seen.free.amount(n))
+
+
+def conflicts(one: Shape, other: Shape) -> bool:
+    """Tell whether pods of the two shapes can never share a node: they want the same host port."""
+    return matching.ports_conflict(one.ports, other.ports)
+
+
+def allowed(snapshot: Snapshot, shape: Shape) -> Bools:
+    """Return bool[N] over ``snapshot.topology.nodes``: every check but room passes. Read-only; a shape with unsupported fields passes nowhere."""
+    refused = _first_refusal(snapshot, shape)
+    free = np.asarray(refused < 0)
+    free.flags.writeable = False
+    return free
+
+
+def refusals(snapshot: Snapshot, shape: Shape) -> tuple[tuple[str, Bools], ...]:
+    """Return, for each check but room that refuses somewhere, bool[N] of the nodes where it is the first to refuse."""
+    refused = _first_refusal(snapshot, shape)
+    names = (*(row.check for row in FILTERS), *(u.check for u in shape.unsupported))
+    return tuple((name, refused == index) for index, name in enumerate(names) if bool((refused == index).any()))
+
+
+def verdicts(snapshot: Snapshot, role: str, shape: Shape) -> tuple[NodeVerdict, ...]:
+    """Judge every node for one pod of the shape alone, room included; all refusals, in kube-scheduler's order."""
+    unsupported = tuple(CheckFailure(check=u.check, message=f"{u.field}: not checked yet ({u.message})") for u in shape.unsupported)
+    return tuple(NodeVerdict(role=role, node=seen.node.name, checks=(*judge(seen, shape), *unsupported)) for seen in _everything(snapshot))
+
+
+def judge(seen: Seen, shape: Shape) -> tuple[CheckFailure, ...]:
+    """Run every filter on one node and keep the refusals."""
+    found = ((row.check, row.refuse(seen, shape)) for row in FILTERS)
+    return tuple(CheckFailure(check=check, message=message) for check, message in found if message is not None)
+
+
+def _everything(snapshot: Snapshot) -> Iterator[Seen]:
+    for name in snapshot.topology.nodes:
+        yield Seen(node=snapshot.nodes[name], pods=snapshot.pods_on.get(name, ()), free=snapshot.free(name))
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Classes:
+    """Codes by node position, so that equal codes mean equal to a shape; grows by the label keys that shapes ask for."""
+
+    nodes: Sequence[Node]
+    source: object
+    position: dict[str, int]
+    taints: _Ints
+    labels: dict[str, _Ints] = field(default_factory=dict)
+    judged: dict[Shape, _Ints] = field(default_factory=dict)
+
+    def label(self, key: str) -> _Ints:
+        """Return the codes of one label key; nodes without the key share a code."""
+        if key not in self.labels:
+            self.labels[key] = _codes(n.labels.get(key) for n in self.nodes)
+        return self.labels[key]
+
+    def named(self, names: Iterable[str]) -> _Ints:
+        """Return codes that tell only the mentioned nodes apart."""
+        codes = np.zeros(len(self.nodes), dtype=np.int64)
+        for code, name in enumerate(sorted(set(names)), start=1):
+            if name in self.position:
+                codes[self.position[name]] = code
+        return codes
+
+
+def _codes(values: Iterable[object]) -> _Ints:
+    known: dict[object, int] = {}
+    return np.fromiter((known.setdefault(v, len(known)) for v in values), dtype=np.int64)
+
+
+def _classes(snapshot: Snapshot) -> _Classes:
+    """Return the table of this snapshot's nodes; what-ifs with the same nodes share it."""
+    found = snapshot.memo.get(__name__)
+    if isinstance(found, _Classes) and found.source is snapshot.nodes and len(found.nodes) == len(snapshot.topology.nodes):
+        return found
+    nodes = [snapshot.nodes[name] for name in snapshot.topology.nodes]
+    made = _Classes(
+        nodes=nodes,
+        source=snapshot.nodes,
+        position={n.name: i for i, n in enumerate(nodes)},
+        taints=_codes(_taint_keys(nodes)),
+    )
+    snapshot.memo[__name__] = made
+    return made
+
+
+def _taint_keys(nodes: Iterable[Node]) -> Iterator[object]:
+    """Give equal keys for equal taints and cordon; tuples that are one object are hashed once."""
+    seen: dict[int, int] = {}
+    known: dict[tuple[Taint, ...], int] = {}
+    for node in nodes:
+        code = seen.get(id(node.taints))
+        if code is None:
+            code = seen[id(node.taints)] = known.setdefault(node.taints, len(known))
+        yield code * 2 + node.unschedulable
+
+
+def _first_refusal(snapshot: Snapshot, shape: Shape) -> _Ints:
+    """Return int[N]: the row of FILTERS that refuses first, then the unsupported fields; -1 where all pass."""
+    classes = _classes(snapshot)
+    refused = classes.judged.get(shape)
+    if refused is None:
+        refused = classes.judged[shape] = _judge_classes(classes, shape)
+    if not shape.ports and not shape.unsupported:
+        return refused
+    refused = refused.copy()
+    if shape.ports:
+        _add_ports(snapshot, classes, shape.ports, refused)
+    if shape.unsupported:
+        refused[refused < 0] = len(FILTERS)
+    return refused
+
+
+def _judge_classes(classes: _Classes, shape: Shape) -> _Ints:
+    columns = [classes.taints, *(classes.label(key) for key in _label_keys(shape))]
+    names = _names(shape)
+    if names:
+        columns.append(classes.named(names))
+    combined = np.zeros(len(classes.nodes), dtype=np.int64)
+    for column in columns:
+        # Renumbering after each column keeps the codes below the number of nodes, whatever the number of columns.
+        combined = np.unique(combined * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1].astype(np.int64)
+    _, first = np.unique(combined, return_index=True)
+    verdict = np.array([_first_by_class(classes.nodes[int(i)], shape) for i in first], dtype=np.int64)
+    return verdict[combined] if len(verdict) else combined
+
+
+def _first_by_class(node: Node, shape: Shape) -> int:
+    seen = Seen(node=node, free=node.allocatable)
+    return next((FILTERS.index(row) for row in _BY_CLASS if row.refuse(seen, shape) is not None), -1)
+
+
+def _label_keys(shape: Shape) -> tuple[str, ...]:
+    expressions = (e.key for term in shape.affinity or () for e in term.expressions)
+    return tuple(sorted({*(key for key, _ in shape.node_selector), *expressions}))
+
+
+def _names(shape: Shape) -> tuple[str, ...]:
+    mentioned = [value for term in shape.affinity or () for f in term.fields for value in f.values]
+    return (*mentioned, shape.node_name) if shape.node_name is not None else tuple(mentioned)
+
+
+def _add_ports(snapshot: Snapshot, classes: _Classes, wanted: tuple[HostPort, ...], refused: _Ints) -> None:
+    row = next(i for i, f in enumerate(FILTERS) if f.check == PORTS)
+    for pod in snapshot.pods.values():
+        if pod.shape.ports and pod.node in classes.position and matching.ports_conflict(wanted, pod.shape.ports):
+            at = classes.position[pod.node]
+            if refused[at] < 0:
+                refused[at] = row

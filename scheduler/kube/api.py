@@ -1,0 +1,260 @@
+"""The door to the API server: the only module that imports `kubernetes`.
+
+It takes configuration, credentials, TLS and the HTTP session from ``kubernetes.aio`` and moves raw bytes over it: generated models cost
+thirty times as much as the fields that a decision reads. Answers that are not a success are raised as `scheduler.kube.errors`. What the
+bytes mean is `scheduler.kube.wire`.
+
+The difficulty: a write whose answer was lost may have happened. So only reads are repeated here after a lost answer; a write is repeated
+only when the server said that it did nothing (429, 401).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+
+from scheduler.kube.errors import ApiError, Denied, NotConfigured, TooMany, Unreachable, from_answer
+
+READ_SECONDS: Final = 60.0
+WRITE_SECONDS: Final = 15.0
+CONNECT_SECONDS: Final = 5.0
+TRIES: Final = 4
+LONGEST_WAIT: Final = 30.0
+"""Seconds that a call waits by itself when the server says Retry-After; asked for longer, the caller gets TooMany."""
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
+_ERRORS: Final = 400
+_UNAUTHORIZED: Final = 401
+_SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+Query = Mapping[str, str | int]
+Body = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One resource of the API: what is needed to write its URL."""
+
+    group: str
+    version: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, sub: str | None = None) -> str:
+        """Return the path of the collection, of one object, or of its subresource."""
+        parts = ["apis" if self.group else "api", self.api_version]
+        parts += ["namespaces", quote(namespace, safe="")] if namespace else []
+        parts += [self.plural]
+        parts += [quote(part, safe="") for part in (name, sub) if part]
+        return "/" + "/".join(parts)
+
+
+NODES: Final = Resource(group="", version="v1", plural="nodes")
+PODS: Final = Resource(group="", version="v1", plural="pods")
+PLACEMENTS: Final = Resource(group="coterie.dev", version="v1alpha1", plural="placements")
+LEASES: Final = Resource(group="coordination.k8s.io", version="v1", plural="leases")
+
+
+class _Transport(Protocol):
+    """What is used of ``kubernetes.aio.client.rest.RESTClientObject``."""
+
+    async def request(self, method: str, url: str, *, headers: dict[str, str], body: object, _request_timeout: aiohttp.ClientTimeout) -> Any: ...  # noqa: ANN401 - the library's own untyped answer; only .response is touched
+
+    async def close(self) -> None: ...
+
+
+class Api:
+    """Calls to one API server. Use as ``async with``, or close it."""
+
+    def __init__(self, configuration: Any, *, reload: Callable[[], Awaitable[None]] | None = None) -> None:  # noqa: ANN401 - a kubernetes.aio Configuration
+        """Take a ``kubernetes.aio.client.Configuration``; ``reload`` fetches fresh credentials into it after a 401."""
+        from kubernetes.aio.client.rest import RESTClientObject  # noqa: PLC0415 - costs 0.7 s, only who talks to a cluster pays
+
+        self._configuration = configuration
+        self._reload = reload
+        self._transport: _Transport = RESTClientObject(configuration)
+        self._random = random.Random()  # noqa: S311 - jitter, not a secret
+
+    @property
+    def host(self) -> str:
+        """The server's address, for messages."""
+        return str(self._configuration.host)
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.close()
+
+    async def get(self, path: str, query: Query | None = None) -> bytes:
+        """Read; repeated with backoff after a lost answer, 5xx or 429."""
+        return await self._repeat("GET", path, query, reads=True)
+
+    async def post(self, path: str, body: Body, query: Query | None = None, *, wait: bool = True) -> bytes:
+        """Create, bind or evict. With ``wait`` a 429 is waited out (an eviction that a budget forbids is not: pass False)."""
+        return await self._repeat("POST", path, query, body=body, waits=wait)
+
+    async def put(self, path: str, body: Body) -> bytes:
+        """Replace; conditional when ``metadata.resourceVersion`` is in the body."""
+        return await self._repeat("PUT", path, None, body=body)
+
+    async def patch(self, path: str, body: Body, *, kind: str = MERGE_PATCH, query: Query | None = None) -> bytes:
+        """Patch."""
+        return await self._repeat("PATCH", path, query, body=body, content=kind)
+
+    async def delete(self, path: str, body: Body | None = None) -> bytes:
+        """Delete; preconditions go into the body."""
+        return await self._repeat("DELETE", path, None, body=body or {})
+
+    async def stream(self, path: str, query: Query, *, idle: float) -> AsyncIterator[bytes]:
+        """Yield the pieces of a long answer as they come, of any size. Raise Unreachable after ``idle`` seconds of silence.
+
+        Close the iterator (``contextlib.aclosing``) to hang up.
+        """
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=idle)
+        try:
+            response = await self._open("GET", path, query, None, limits=limits)
+            try:
+                if response.status >= _ERRORS:
+                    raise await self._error(response, "GET", path)
+                while piece := await response.content.readany():
+                    yield piece
+            finally:
+                response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError) as lost:
+            raise self._unreachable(lost, "GET", path) from lost
+
+    async def _repeat(
+        self, method: str, path: str, query: Query | None, *, body: Body | None = None, content: str = "", reads: bool = False, waits: bool = True
+    ) -> bytes:
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            try:
+                return await self._once(method, path, query, body, content)
+            except TooMany as refused:
+                pause = refused.retry_after or self._backoff(attempt)
+                if last or not waits or pause > LONGEST_WAIT:
+                    raise
+                await asyncio.sleep(pause)
+            except Denied as denied:
+                if last or attempt or denied.status != _UNAUTHORIZED or self._reload is None:
+                    raise
+                await self._reload()
+            except Unreachable as lost:
+                if last or not reads:
+                    raise
+                await asyncio.sleep(min(lost.retry_after or self._backoff(attempt), LONGEST_WAIT))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _backoff(self, attempt: int) -> float:
+        return 0.1 * 2.0**attempt * self._random.uniform(0.5, 1.5)
+
+    async def _once(self, method: str, path: str, query: Query | None, body: Body | None, content: str) -> bytes:
+        limits = aiohttp.ClientTimeout(total=READ_SECONDS if method == "GET" else WRITE_SECONDS, sock_connect=CONNECT_SECONDS)
+        try:
+            response = await self._open(method, path, query, body, limits=limits, content=content)
+            async with response:
+                if response.status >= _ERRORS:
+                    raise await self._error(response, method, path)
+                # Reading to the end gives the connection back to the pool; otherwise every call pays for a new TLS handshake.
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as lost:
+            raise self._unreachable(lost, method, path) from lost
+
+    async def _open(
+        self, method: str, path: str, query: Query | None, body: Body | None, *, limits: aiohttp.ClientTimeout, content: str = ""
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json", "User-Agent": "coterie"}
+        if content:
+            headers["Content-Type"] = content
+        for setting in (await self._configuration.auth_settings()).values():
+            headers[setting["key"]] = setting["value"]
+        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        answer = await self._transport.request(method, url, headers=headers, body=body, _request_timeout=limits)
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _error(self, response: aiohttp.ClientResponse, method: str, path: str) -> ApiError:
+        return from_answer(response.status, await response.read(), retry_after=response.headers.get("Retry-After"), what=f"{method} {path}")
+
+    def _unreachable(self, lost: Exception, method: str, path: str) -> Unreachable:
+        why = "it did not answer in time" if isinstance(lost, TimeoutError) else str(lost) or type(lost).__name__
+        return Unreachable(f"{method} {path}: the API server {self.host} cannot be reached: {why}")
+
+
+async def connect(kubeconfig: str | None = None, *, context: str | None = None) -> Api:
+    """Find the cluster: the given file; else, in a pod, the ServiceAccount; else KUBECONFIG; else ``~/.kube/config``.
+
+    No call is made yet. Raise NotConfigured with a sentence that says what was looked for.
+    """
+    from kubernetes.aio.client import Configuration  # noqa: PLC0415 - costs 0.7 s, only who talks to a cluster pays
+
+    configuration = Configuration()
+    # A file that the user names comes first; then the pod's own account, because images may carry a stray kubeconfig.
+    in_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and _SERVICE_ACCOUNT.is_file()
+    if kubeconfig is None and in_pod:
+        _load_service_account(configuration)
+        return _made(configuration, None)
+    files = _existing(kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config"))
+    await _load_files(configuration, files, context)
+
+    async def reload() -> None:
+        await _load_files(configuration, files, context)
+
+    return _made(configuration, reload)
+
+
+def _made(configuration: object, reload: Callable[[], Awaitable[None]] | None) -> Api:
+    try:
+        return Api(configuration, reload=reload)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise NotConfigured(f"The certificates of the kubeconfig or ServiceAccount cannot be used: {error}") from error
+
+
+def _existing(paths: str) -> str:
+    found = [p for p in paths.split(os.pathsep) if p and Path(p).expanduser().is_file()]
+    if not found:
+        raise NotConfigured(
+            f"There is no kubeconfig: {paths} does not exist, and this is not a pod with a ServiceAccount. "
+            "Name a file with --kubeconfig or in the variable KUBECONFIG."
+        )
+    return os.pathsep.join(found)
+
+
+def _load_service_account(configuration: object) -> None:
+    from kubernetes.aio import config  # noqa: PLC0415 - costs 0.7 s, only who talks to a cluster pays
+
+    load: Callable[..., None] = config.load_incluster_config
+    try:
+        load(client_configuration=configuration)
+    except (config.ConfigException, OSError) as error:
+        raise NotConfigured(f"The pod's ServiceAccount cannot be used: {error}") from error
+
+
+async def _load_files(configuration: object, files: str, context: str | None) -> None:
+    from kubernetes.aio import config  # noqa: PLC0415 - costs 0.7 s, only who talks to a cluster pays
+
+    load: Callable[..., Awaitable[object]] = config.load_kube_config
+    try:
+        await load(config_file=files, context=context, client_configuration=configuration, persist_config=False)
+    except Exception as error:
+        # The loader raises whatever the file makes it stumble over: a missing key, a YAML error, a word where a list is due.
+        raise NotConfigured(f"The kubeconfig {files} cannot be used: {str(error) or type(error).__name__}") from error

@@ -22,7 +22,7 @@ class TopologyWarning:
     code: str
     """``MissingLabel``, ``EmptyLabel``, ``SplitDomain``, ``SharedHostname`` or ``NoLevels``."""
     message: str
-    key: str
+    level: str
     """The label key of the level concerned."""
     nodes: tuple[str, ...]
     """The first few nodes concerned, in name order."""
@@ -108,4 +108,4 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _warning(code: str, key: str, names: Sequence[str], message: str) -> TopologyWarning:
-    return TopologyWarning(code=code, message=message, key=key, nodes=tuple(names[:SHOWN]), count=len(names))
+    return TopologyWarning(code=code, message=message, level=key, nodes=tuple(names[:SHOWN]), count=len(names))

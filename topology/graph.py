@@ -58,9 +58,10 @@ def ladders(topology: Topology) -> list[tuple[list[Level], NDArray[np.bool_]]]:
 
 def _carry(topology: Topology, levels: Sequence[Level]) -> NDArray[np.bool_]:
     """Tell which nodes lie in a domain of any of the levels."""
-    indexes = np.stack([topology.column(level.key).index for level in levels])
-    carried: NDArray[np.bool_] = (indexes >= 0).any(axis=0)
-    return carried
+    found = np.zeros(len(topology.nodes), dtype=np.bool_)
+    for level in levels:
+        found |= topology.column(level.key).index >= 0
+    return found
 
 
 def _edges(topology: Topology, columns: Sequence[Column], where: NDArray[np.bool_]) -> list[tuple[object, object]]:

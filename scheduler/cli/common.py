@@ -73,7 +73,7 @@ def write_file(path: Path, text: str) -> None:
 @contextmanager
 def errors(form: Format = Format.table) -> Iterator[None]:
     """Turn bad input, an unreachable cluster and Ctrl-C into a sentence and an exit status; bugs keep their traceback."""
-    from scheduler.kube.errors import ClusterError
+    from scheduler.kube.errors import ApiError
 
     try:
         yield
@@ -85,7 +85,7 @@ def errors(form: Format = Format.table) -> Iterator[None]:
         for problem in error.problems:
             say(f"bad input: {problem}")
         raise typer.Exit(Exit.BAD_INPUT) from None
-    except ClusterError as error:
+    except ApiError as error:
         say(f"coterie: {error}")
         raise typer.Exit(Exit.ERROR) from None
     except BrokenPipeError:

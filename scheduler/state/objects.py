@@ -118,6 +118,8 @@ class Node:
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
     allocatable: Resources = NOTHING
+    problem: str | None = None
+    """Why the object cannot be read, in one sentence; it then offers nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +157,8 @@ class Pod:
     """``status.nominatedNodeName``: the node that is being emptied for the pod."""
     repels: tuple[PodTerm, ...] = ()
     """Required anti-affinity terms of a bound pod: they hold against newcomers too (InterPodAffinity is symmetric)."""
+    problem: str | None = None
+    """Why the object cannot be read, in one sentence; its shape is then unsupported, so that it is never placed."""
 
     @property
     def finished(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 from pydantic import BaseModel
 
-from scheduler.kube.crds import RESOURCES, Column, Resource
+from scheduler.kube.crds import CUSTOM_RESOURCES, Column, CustomResource
 from scheduler.kube.verbs import VERBS, Right, Scope
 
 Json: TypeAlias = Any
@@ -31,13 +31,13 @@ FIRST: Final = ("description", "type", "format", "enum", "default", "required")
 
 def files() -> dict[str, str]:
     """Return the text of each derived manifest by its file name."""
-    written = {f"crd-{resource.plural}.yaml": _text("scheduler/kube/crds.py", definition(resource)) for resource in RESOURCES}
+    written = {f"crd-{resource.plural}.yaml": _text("scheduler/kube/crds.py", definition(resource)) for resource in CUSTOM_RESOURCES}
     written["clusterrole.yaml"] = role("cluster")
     written["role.yaml"] = role("own namespace")
     return written
 
 
-def definition(resource: Resource) -> dict[str, Json]:
+def definition(resource: CustomResource) -> dict[str, Json]:
     """Return the CustomResourceDefinition of ``resource``."""
     names: dict[str, Json] = {"kind": resource.kind, "listKind": f"{resource.kind}List", "plural": resource.plural, "singular": resource.kind.lower()}
     names |= {"shortNames": list(resource.short_names)} if resource.short_names else {}

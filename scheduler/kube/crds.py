@@ -253,7 +253,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
+class CustomResource:
     """One custom resource: its names, its model and how ``kubectl get`` shows it."""
 
     group: str
@@ -272,8 +272,8 @@ class Resource:
 
 AGE: Final = Column(name="Age", path=".metadata.creationTimestamp", type="date")
 
-RESOURCES: Final[tuple[Resource, ...]] = (
-    Resource(
+CUSTOM_RESOURCES: Final[tuple[CustomResource, ...]] = (
+    CustomResource(
         group="scheduling.run.ai",
         version="v1",
         kind="PodGroup",
@@ -294,7 +294,7 @@ RESOURCES: Final[tuple[Resource, ...]] = (
             AGE,
         ),
     ),
-    Resource(
+    CustomResource(
         group="scheduling.run.ai",
         version="v1",
         kind="TopologyPolicy",
@@ -308,7 +308,7 @@ RESOURCES: Final[tuple[Resource, ...]] = (
             AGE,
         ),
     ),
-    Resource(
+    CustomResource(
         group="coterie.dev",
         version="v1alpha1",
         kind="Placement",

@@ -10,6 +10,7 @@ from types import FrameType
 
 from tests.controlplane import ControlPlane, build
 from tests.controlplane.nodes import GPU, add_nodes, racks
+from tests.controlplane.processes import StartError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _print(str(build.ensure().folder))
         else:
             _up(options.racks, options.nodes, kube_scheduler=options.kube_scheduler)
-    except build.BuildError as error:
+    except (build.BuildError, StartError) as error:
         print(f"controlplane: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks to its user
         return 1
     return 0

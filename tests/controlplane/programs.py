@@ -12,17 +12,14 @@ from tests.controlplane.certs import Certificates
 from tests.controlplane.config import write_kwok_config, write_lws_config
 from tests.controlplane.processes import Program, free_ports
 
-CONTROLLERS = ",".join(
-    (
-        "*",
-        "-bootstrap-signer-controller",
-        "-token-cleaner-controller",
-        "-node-ipam-controller",
-        "-node-route-controller",
-        "-cloud-node-lifecycle-controller",
-        "-service-lb-controller",
-        "-persistentvolume-attach-detach-controller",
-    )
+USELESS_CONTROLLERS = (  # they need a cloud, or networks and disks that nobody has here
+    "bootstrap-signer-controller",
+    "token-cleaner-controller",
+    "node-ipam-controller",
+    "node-route-controller",
+    "cloud-node-lifecycle-controller",
+    "service-lb-controller",
+    "persistentvolume-attach-detach-controller",
 )
 
 
@@ -80,7 +77,7 @@ class Layout:
         return _pairs(self.feature_gates)
 
     def kubeconfig(self, user: str) -> Path:
-        """The kubeconfig of one of the users."""
+        """Return the kubeconfig of one of the users."""
         return self.folder / f"{user.replace(':', '-')}.kubeconfig"
 
     def command(self, program: str, flags: Mapping[str, object]) -> list[str]:
@@ -142,7 +139,7 @@ def controller_manager(layout: Layout, admin: Admin) -> Program:
         "secure-port": 0,
         "kube-api-qps": 1000,
         "kube-api-burst": 2000,
-        "controllers": CONTROLLERS,
+        "controllers": ",".join(("*", *(f"-{name}" for name in USELESS_CONTROLLERS))),
         "feature-gates": layout.gates,
     }
     ready = _succeeds(lambda: admin.get("/api/v1/namespaces/default/serviceaccounts/default"))

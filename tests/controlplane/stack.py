@@ -198,11 +198,11 @@ class ControlPlane:
         hooks = config.webhooks(built.manifests("lws-webhooks"), port=self._layout.ports.lws_webhook, ca_bundle=bundle)
         for obj in (*definitions, *roles, *hooks):
             self.admin.create(self.admin.path(obj).rsplit("/", 1)[0], obj)
-        for definition in definitions:
-            self.admin.wait(lambda path=self.admin.path(definition): self._established(path), 30, what=f"{definition['metadata']['name']} served")
+        paths = [self.admin.path(definition) for definition in definitions]
+        self.admin.wait(lambda: all(map(self._established, paths)), timeout=30, what="the CRDs are served")
 
     def _established(self, path: str) -> bool:
-        conditions = self.admin.get(path).get("status", {}).get("conditions", [])
+        conditions = self.admin.get(path).get("status", {}).get("conditions") or []  # null at first
         return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
     def _running(self) -> Processes:

@@ -1,8 +1,9 @@
 """Kills the programs of a control plane when the process that started it is gone, however it went.
 
 Started by `processes.py` with a pipe as its standard input; nothing else holds the other end, so the end of the pipe is the end
-of the parent, SIGKILL included. One line is one order: `+PID` and `-PID` add and forget a process group, `@PATH` names a folder
-to remove, `~` keeps the folders after all. PR_SET_PDEATHSIG would do the same on Linux only, and it fires when the *thread* that started a program ends.
+of the parent, SIGKILL included. One line is one order: `+PID` and `-PID` add and forget a process group, `@PATH` names a folder to
+remove, `~` keeps the folders after all. (PR_SET_PDEATHSIG does the same on Linux only, and fires when the *thread* that started a
+program ends.)
 """
 
 import contextlib

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.decide import matching
+from scheduler.state.ids import NodeName
 from scheduler.state.objects import HostPort, Node, Pod, Shape, Taint
 from scheduler.state.plan import CheckFailure, NodeVerdict
 from scheduler.state.resources import CPU, MEMORY, PODS, Resources, quantity
@@ -96,6 +97,9 @@ FILTERS: Final = (
 """In kube-scheduler's order: the first that refuses is the one that it reports."""
 
 PORTS: Final = "NodePorts"
+REPELLED: Final = "InterPodAffinity"
+"""Required anti-affinity of pods that run already; a pod's own is not checked yet and blocks it by name."""
+_REPELLED: Final = (CheckFailure(check=REPELLED, message="node(s) didn't satisfy existing pods anti-affinity rules"),)
 _BY_CLASS: Final = tuple(row for row in FILTERS if row.by_class)
 
 
@@ -111,25 +115,33 @@ def conflicts(one: Shape, other: Shape) -> bool:
     return matching.ports_conflict(one.ports, other.ports)
 
 
-def allowed(snapshot: Snapshot, shape: Shape) -> Bools:
-    """Return bool[N] over ``snapshot.topology.nodes``: every check but room passes. Read-only; a shape with unsupported fields passes nowhere."""
-    refused = _first_refusal(snapshot, shape)
+def allowed(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod] = ()) -> Bools:
+    """Return bool[N] over ``snapshot.topology.nodes``: every check but room passes. Read-only; a shape with unsupported fields passes nowhere.
+
+    ``pods`` are the pods of the shape that are to be placed: anti-affinity of running pods asks for their labels.
+    """
+    refused = _first_refusal(snapshot, shape, pods)
     free = np.asarray(refused < 0)
     free.flags.writeable = False
     return free
 
 
-def refusals(snapshot: Snapshot, shape: Shape) -> tuple[tuple[str, Bools], ...]:
+def refusals(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod] = ()) -> tuple[tuple[str, Bools], ...]:
     """Return, for each check but room that refuses somewhere, bool[N] of the nodes where it is the first to refuse."""
-    refused = _first_refusal(snapshot, shape)
-    names = (*(row.check for row in FILTERS), *(u.check for u in shape.unsupported))
+    refused = _first_refusal(snapshot, shape, pods)
+    names = (*(row.check for row in FILTERS), REPELLED, *(u.check for u in shape.unsupported[:1]))
     return tuple((name, refused == index) for index, name in enumerate(names) if bool((refused == index).any()))
 
 
-def verdicts(snapshot: Snapshot, role: str, shape: Shape) -> tuple[NodeVerdict, ...]:
+def verdicts(snapshot: Snapshot, role: str, shape: Shape, pods: Iterable[Pod] = ()) -> tuple[NodeVerdict, ...]:
     """Judge every node for one pod of the shape alone, room included; all refusals, in kube-scheduler's order."""
+    repelled = _repelled(snapshot, pods)
     unsupported = tuple(CheckFailure(check=u.check, message=f"{u.field}: not checked yet ({u.message})") for u in shape.unsupported)
-    return tuple(NodeVerdict(role=role, node=seen.node.name, checks=(*judge(seen, shape), *unsupported)) for seen in _everything(snapshot))
+    found = []
+    for position, seen in enumerate(_everything(snapshot)):
+        away = _REPELLED if bool(repelled[position]) else ()
+        found.append(NodeVerdict(role=role, node=seen.node.name, checks=(*judge(seen, shape), *away, *unsupported)))
+    return tuple(found)
 
 
 def judge(seen: Seen, shape: Shape) -> tuple[CheckFailure, ...]:
@@ -139,7 +151,7 @@ def judge(seen: Seen, shape: Shape) -> tuple[CheckFailure, ...]:
 
 
 def _everything(snapshot: Snapshot) -> Iterator[Seen]:
-    for name in snapshot.topology.nodes:
+    for name in map(NodeName, snapshot.topology.nodes):
         yield Seen(node=snapshot.nodes[name], pods=snapshot.pods_on.get(name, ()), free=snapshot.free(name))
 
 
@@ -179,7 +191,7 @@ def _classes(snapshot: Snapshot) -> _Classes:
     found = snapshot.memo.get(__name__)
     if isinstance(found, _Classes) and found.source is snapshot.nodes and len(found.nodes) == len(snapshot.topology.nodes):
         return found
-    nodes = [snapshot.nodes[name] for name in snapshot.topology.nodes]
+    nodes = [snapshot.nodes[NodeName(name)] for name in snapshot.topology.nodes]
     made = _Classes(
         nodes=nodes,
         source=snapshot.nodes,
@@ -201,20 +213,33 @@ def _taint_keys(nodes: Iterable[Node]) -> Iterator[object]:
         yield code * 2 + node.unschedulable
 
 
-def _first_refusal(snapshot: Snapshot, shape: Shape) -> _Ints:
-    """Return int[N]: the row of FILTERS that refuses first, then the unsupported fields; -1 where all pass."""
+def _first_refusal(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod]) -> _Ints:
+    """Return int[N]: the row of FILTERS that refuses first, then anti-affinity, then an unsupported field; -1 where all pass."""
     classes = _classes(snapshot)
-    refused = classes.judged.get(shape)
-    if refused is None:
-        refused = classes.judged[shape] = _judge_classes(classes, shape)
-    if not shape.ports and not shape.unsupported:
-        return refused
-    refused = refused.copy()
+    found = classes.judged.get(shape)
+    if found is None:
+        found = classes.judged[shape] = _judge_classes(classes, shape)
+    refused = found.copy()
     if shape.ports:
         _add_ports(snapshot, classes, shape.ports, refused)
+    refused[(refused < 0) & _repelled(snapshot, pods)] = len(FILTERS)
     if shape.unsupported:
-        refused[refused < 0] = len(FILTERS)
+        refused[refused < 0] = len(FILTERS) + 1
     return refused
+
+
+def _repelled(snapshot: Snapshot, pods: Iterable[Pod]) -> Bools:
+    """Return bool[N]: some running pod has a required anti-affinity term that means one of the pods, in a domain that holds the node."""
+    classes = _classes(snapshot)
+    newcomers = list(pods)
+    away = np.zeros(len(classes.nodes), dtype=np.bool_)
+    for holder in snapshot.pods.values() if newcomers else ():
+        for term in holder.repels if holder.node in classes.position else ():
+            codes = classes.label(term.topology_key)
+            at = classes.position[holder.node or ""]
+            if term.topology_key in classes.nodes[at].labels and any(matching.repels(term, pod) for pod in newcomers):
+                away |= codes == codes[at]
+    return away
 
 
 def _judge_classes(classes: _Classes, shape: Shape) -> _Ints:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from scheduler.state.objects import HostPort, Node, NodeSelectorTerm, Requirement, Shape, Taint, Toleration
+from scheduler.state.objects import HostPort, Node, NodeSelectorTerm, Pod, PodTerm, Requirement, Shape, Taint, Toleration
 
 BLOCKING: Final = ("NoSchedule", "NoExecute")
 """Effects of taints that keep pods away; ``PreferNoSchedule`` is only a wish."""
@@ -128,3 +128,10 @@ def _same_port(one: HostPort, other: HostPort) -> bool:
         return False
     first, second = one.ip or _WILDCARD, other.ip or _WILDCARD
     return first == second or _WILDCARD in (first, second)
+
+
+def repels(term: PodTerm, pod: Pod) -> bool:
+    """Tell whether an anti-affinity term means a pod. Labels of namespaces are not read: a selector of them may mean any namespace."""
+    if pod.namespace not in term.namespaces and term.namespace_selector is None:
+        return False
+    return term.selector is not None and all(expression_matches(r, pod.labels) for r in term.selector)

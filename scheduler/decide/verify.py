@@ -1,0 +1,263 @@
+"""The referee: judges a plan by the rules of placement, knows no solver and none of the code that made the plan.
+
+Everything is counted again with plain loops: capacity, ports, domains, segments, cost, proof. Only the verdicts of the
+node checks come from outside (`passes`), because they have their own judge in the tests. Domains are read from
+`Topology.domains_of` alone. A rule is one row of RULES.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
+
+from scheduler.decide.verify_levels import cost, domain, domains, key_of, required, weights
+from scheduler.decide.verify_pods import meant, meet, others, room_left
+from scheduler.state.gang import Gang, Member
+from scheduler.state.ids import NodeName
+from scheduler.state.objects import Pod, Shape
+from scheduler.state.plan import Placed, Plan, Seat, Unplaced
+from scheduler.state.reasons import BY_CODE
+from scheduler.state.snapshot import Snapshot
+
+__all__ = ["RULES", "ByPosition", "Passes", "cost", "verify"]
+
+
+class ByPosition(Protocol):
+    """One truth value for each node, in the order of ``snapshot.topology.nodes``."""
+
+    def __getitem__(self, index: int, /) -> object:
+        """Return whether the node at this position passes."""
+        ...
+
+
+Passes: TypeAlias = Callable[[Snapshot, Shape], ByPosition]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What every rule reads."""
+
+    snapshot: Snapshot
+    plan: Placed
+    passes: Passes
+
+    @property
+    def gang(self) -> Gang:
+        return self.plan.gang
+
+    @property
+    def new(self) -> list[Seat]:
+        """Seats that are still to be taken, on nodes that exist."""
+        return [s for s in self.plan.seats if not s.bound and s.node in self.snapshot.nodes]
+
+
+def verify(snapshot: Snapshot, plan: Plan, passes: Passes) -> tuple[str, ...]:
+    """Return what is wrong with the plan on this snapshot (taken before the plan), in sentences; empty when it is valid."""
+    if isinstance(plan, Unplaced):
+        return tuple(_unplaced(plan))
+    case = _Case(snapshot=snapshot, plan=plan, passes=passes)
+    return tuple(f"gang {plan.gang.namespace}/{plan.gang.name}: {complaint}" for rule in RULES for complaint in rule(case))
+
+
+def _unplaced(plan: Unplaced) -> Iterator[str]:
+    reason = BY_CODE.get(plan.reason)
+    if reason is None:
+        yield f"reason {plan.reason} is not a row of REASONS"
+    elif reason.status != plan.status:
+        yield f"reason {plan.reason} belongs to {reason.status}, but the status is {plan.status}"
+
+
+# The rules -------------------------------------------------------------------------------------------------------------
+
+
+def _each_member_once(case: _Case) -> Iterator[str]:
+    wanted = {m.pod.key: m for m in case.gang.members}
+    given = [*(s.member for s in case.plan.seats), *case.plan.left_out]
+    times = Counter(m.pod.key for m in given)
+    for name in sorted({*wanted, *times}):
+        if times[name] != 1 or name not in wanted:
+            yield f"member {name} stands {times[name]} times in the plan and {int(name in wanted)} times in the gang"
+    for member in given:
+        own = wanted.get(member.pod.key)
+        if own is not None and (own.role, own.pod.shape) != (member.role, member.pod.shape):
+            yield f"member {member.pod.key} has another role or shape in the plan than in the gang"
+
+
+def _ranks_permute_equals(case: _Case) -> Iterator[str]:
+    given = [*(s.member for s in case.plan.seats), *case.plan.left_out]
+    if Counter((m.role, m.rank) for m in given) != Counter((m.role, m.rank) for m in case.gang.members):
+        yield "the ranks in the plan are no permutation of the gang's ranks within each role"
+    ranks = [s.member.rank for s in case.plan.seats]
+    if ranks != sorted(ranks):
+        yield f"seats are not in rank order: {ranks}"
+
+
+def _fixed_stay(case: _Case) -> Iterator[str]:
+    seats = {s.member.pod.key: s for s in case.plan.seats}
+    for member in case.gang.members:
+        seat = seats.get(member.pod.key)
+        if member.pod.node is None:
+            if seat is not None and seat.bound:
+                yield f"{member.pod.key} is said to be bound, but it has no node yet"
+        elif seat is None or not seat.bound or seat.node != member.pod.node or seat.member.rank != member.rank:
+            yield f"{member.pod.key} runs on {member.pod.node} and must stay there, with rank {member.rank}"
+
+
+def _enough_members(case: _Case) -> Iterator[str]:
+    if len(case.plan.seats) < case.gang.min_member:
+        yield f"{len(case.plan.seats)} members have a node, minMember is {case.gang.min_member}"
+    for member in case.plan.left_out:
+        if member.role == "leader":
+            yield f"{member.pod.key} is the leader and cannot be left out"
+
+
+def _nodes_pass(case: _Case) -> Iterator[str]:
+    position = {name: i for i, name in enumerate(case.snapshot.topology.nodes)}
+    for seat in case.plan.seats:
+        if seat.node not in case.snapshot.nodes:
+            if seat.bound:
+                continue  # it runs on a node that is gone: nothing can be asked of that node any more
+            yield f"{seat.member.pod.key}: node {seat.node} does not exist"
+        elif not seat.bound and not case.passes(case.snapshot, seat.member.pod.shape)[position[seat.node]]:
+            yield f"{seat.member.pod.key}: node {seat.node} does not pass the node checks"
+
+
+def _capacity(case: _Case) -> Iterator[str]:
+    joining: dict[NodeName, list[Shape]] = {}
+    for seat in case.new:
+        joining.setdefault(seat.node, []).append(seat.member.pod.shape)
+    here = others(case.snapshot, case.gang, joining)
+    for node in sorted(joining):
+        yield from room_left(case.snapshot, node, here[node], joining[node])
+
+
+def _ports(case: _Case) -> Iterator[str]:
+    here = others(case.snapshot, case.gang, {s.node for s in case.new})
+    for seat in case.new:
+        for pod in here[seat.node]:
+            for port in seat.member.pod.shape.ports:
+                if any(meet(port, other) for other in pod.shape.ports):
+                    yield f"{seat.member.pod.key} and {pod.key} want port {port.port}/{port.protocol} of node {seat.node}"
+        here[seat.node].append(seat.member.pod)
+
+
+def _repelled(case: _Case) -> Iterator[str]:
+    """Look for pods that run already and whose required anti-affinity a newcomer violates."""
+    holders = [p for p in case.snapshot.pods.values() if p.repels and p.node in case.snapshot.nodes]
+    for seat in case.new:
+        labels = case.snapshot.nodes[seat.node].labels
+        for pod, term in ((p, t) for p in holders for t in p.repels):
+            value = labels.get(term.topology_key)
+            there = case.snapshot.nodes[pod.node or seat.node].labels.get(term.topology_key)
+            if value is not None and value == there and meant(term, seat.member.pod):
+                yield f"{seat.member.pod.key}: pod {pod.key} does not tolerate it in {term.topology_key} {value} (anti-affinity)"
+
+
+def _required_levels(case: _Case) -> Iterator[str]:
+    for key in required(case.snapshot, case.gang):
+        yield from _one_domain(case, key, case.plan.seats, "the gang")
+
+
+def _one_domain(case: _Case, key: str, seats: Iterable[Seat], who: str) -> Iterator[str]:
+    homes = {s.node: domain(case.snapshot, key, s.node) for s in seats}
+    outside = sorted(node for node, home in homes.items() if home is None)
+    if outside:
+        yield f"{who} must lie in one domain of {key}; these nodes lie in none: {', '.join(outside)}"
+    inside = sorted({home for home in homes.values() if home is not None})
+    if len(inside) > 1:
+        yield f"{who} must lie in one domain of {key}; it lies in {', '.join(inside)}"
+
+
+def _segments(case: _Case) -> Iterator[str]:
+    place = {m.pod.key: i for i, m in enumerate(sorted(case.gang.members, key=lambda m: (m.rank, m.pod.key)))}
+    for layer in case.gang.demand.segments:
+        groups: dict[int, list[Seat]] = {}
+        for seat in case.plan.seats:
+            groups.setdefault(place.get(seat.member.pod.key, 0) // layer.size, []).append(seat)
+        for index in sorted(groups) if layer.required else []:
+            yield from _one_domain(case, key_of(case.snapshot, layer.required or ""), groups[index], f"segment {index} of {layer.size}")
+
+
+def _cost_and_bound(case: _Case) -> Iterator[str]:
+    counted = cost(case.snapshot, case.gang, (s.node for s in case.plan.seats))
+    if case.plan.cost != counted:
+        yield f"the plan says cost {case.plan.cost}, counting gives {counted}"
+    if case.plan.bound > case.plan.cost:
+        yield f"the lower bound {case.plan.bound} exceeds the cost {case.plan.cost}"
+    if case.plan.bound < 0:
+        yield f"the lower bound {case.plan.bound} is negative, no cost is"
+
+
+def _level_counts(case: _Case) -> Iterator[str]:
+    weighted: Counter[str] = Counter()
+    for key, weight in weights(case.snapshot, case.gang):
+        weighted[key] += weight
+    must = required(case.snapshot, case.gang)
+    listed = [level.key for level in case.plan.levels]
+    if Counter(listed) != Counter({*weighted, *must}):
+        yield f"levels listed are {sorted(listed)}, demanded are {sorted({*weighted, *must})}"
+    nodes = {s.node for s in case.plan.seats}
+    for level in case.plan.levels:
+        held = domains(case.snapshot, level.key, nodes)
+        found = (level.count, set(level.domains), len(level.domains), level.weight, level.required)
+        expected = (len(held), held, len(held), weighted[level.key], level.key in must)
+        if found != expected:
+            yield f"level {level.key}: the plan says {found}, counting gives {expected}"
+
+
+def _seat_domains(case: _Case) -> Iterator[str]:
+    keys = {*(key for key, _ in weights(case.snapshot, case.gang)), *required(case.snapshot, case.gang)}
+    for seat in case.plan.seats:
+        true = {key: home for key in sorted(keys) if (home := domain(case.snapshot, key, seat.node)) is not None}
+        told = {key: seat.domains[key] for key in sorted(keys & seat.domains.keys())}
+        if told != true:
+            yield f"{seat.member.pod.key}: the plan says domains {told}, node {seat.node} lies in {true}"
+
+
+def _extras(case: _Case) -> Iterator[str]:
+    """Where it is proved that no more members fit, not even one more may fit (segments are left to their own proof)."""
+    if "extras" not in case.plan.decision.proved or case.gang.demand.segments:
+        return
+    for member in {m.pod.shape: m for m in case.plan.left_out}.values():
+        node = next(_free_seats(case, member), None)
+        if node is not None:
+            yield f"{member.pod.key} is left out, but node {node} could take it"
+
+
+def _free_seats(case: _Case, member: Member) -> Iterator[NodeName]:
+    snapshot, shape = case.snapshot, member.pod.shape
+    passes = case.passes(snapshot, shape)
+    joined: dict[NodeName, list[Pod]] = {}
+    for seat in case.new:
+        joined.setdefault(seat.node, []).append(seat.member.pod)
+    nodes = [NodeName(name) for name in snapshot.topology.nodes]
+    here = others(snapshot, case.gang, nodes)
+    keys = required(snapshot, case.gang)
+    homes = [{domain(snapshot, key, s.node) for s in case.plan.seats} for key in keys]
+    for index, node in enumerate(nodes):
+        inside = all(domain(snapshot, key, node) in home for key, home in zip(keys, homes, strict=True))
+        met = any(meet(p, q) for p in shape.ports for pod in joined.get(node, []) for q in pod.shape.ports)
+        shapes = [*(p.shape for p in joined.get(node, [])), shape]
+        if passes[index] and inside and not met and not any(room_left(snapshot, node, here[node], shapes)):
+            yield node
+
+
+RULES: Final[tuple[Callable[[_Case], Iterator[str]], ...]] = (
+    _each_member_once,
+    _ranks_permute_equals,
+    _fixed_stay,
+    _enough_members,
+    _nodes_pass,
+    _capacity,
+    _ports,
+    _repelled,
+    _required_levels,
+    _segments,
+    _cost_and_bound,
+    _level_counts,
+    _seat_domains,
+    _extras,
+)
+"""Every rule that a placed plan must satisfy."""

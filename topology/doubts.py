@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from topology.columns import Column
 from topology.vocabulary import HOSTNAME, Level
@@ -58,24 +59,35 @@ def _no_levels(nodes: Sequence[str], levels: Sequence[Level]) -> TopologyWarning
 
 
 def _missing(nodes: Sequence[str], level: Level, levels: Sequence[Level], columns: Mapping[str, Column], empty: set[str]) -> TopologyWarning | None:
-    """Name the nodes without the level; one with another vendor's key of the same name has the level."""
-    without = columns[level.key].index < 0
-    for other in levels:
-        if other.name == level.name:
-            without = without & (columns[other.key].index < 0)
-        elif level.name == "nvlink-sub" and other.name == "nvlink":
-            without = without & (columns[other.key].index >= 0)  # sub-domains are optional and only within a domain
+    """Name the nodes that no key of the level's name places; said once, for the key that most nodes carry."""
+    alternatives = [other for other in levels if other.name == level.name]
+    if level != min(alternatives, key=lambda other: int((columns[other.key].index < 0).sum())):
+        return None
+    without = np.ones(len(nodes), dtype=np.bool_)
+    for other in alternatives:
+        without &= columns[other.key].index < 0
+    if level.name == "nvlink-sub":  # optional, and only within a domain
+        without &= _anywhere(nodes, columns, [other for other in levels if other.name == "nvlink"])
     names = [nodes[i] for i in np.flatnonzero(without).tolist() if nodes[i] not in empty]
     if not names:
         return None
-    message = f"Label {level.key}{_called(level)} is missing on {len(names)} of {len(nodes)} nodes{_first(names)}; each is a domain of its own."
+    label = f"Label {level.key}{_called(level)} is" if len(alternatives) == 1 else f"Every label for the level {level.name} is"
+    message = f"{label} missing on {len(names)} of {len(nodes)} nodes{_first(names)}; each is a domain of its own."
     return _warning("MissingLabel", level.key, names, message)
+
+
+def _anywhere(nodes: Sequence[str], columns: Mapping[str, Column], levels: Sequence[Level]) -> NDArray[np.bool_]:
+    """Tell which nodes lie in a domain of any of the levels."""
+    found = np.zeros(len(nodes), dtype=np.bool_)
+    for level in levels:
+        found |= columns[level.key].index >= 0
+    return found
 
 
 def _empty(level: Level, names: Sequence[str]) -> TopologyWarning | None:
     if not names:
         return None
-    message = f"Label {level.key}{_called(level)} has an empty value on {len(names)} nodes{_first(names)}; that counts as no label."
+    message = f"Label {level.key}{_called(level)} has an empty value on {_count(names)}{_first(names)}; that counts as no label."
     return _warning("EmptyLabel", level.key, names, message)
 
 
@@ -84,7 +96,7 @@ def _split(nodes: Sequence[str], level: Level, column: Column, where: Sequence[i
         return None
     parts = sorted({column.domains[column.index[i]] for i in where})
     message = (
-        f"Label {level.key}{_called(level)} has equal values under different wider domains on {len(where)} nodes; "
+        f"Label {level.key}{_called(level)} has equal values under different wider domains on {_count(where)}; "
         f"they are kept apart as {len(parts)} domains{_first(parts)}."
     )
     return _warning("SplitDomain", level.key, [nodes[i] for i in where], message)
@@ -94,12 +106,16 @@ def _shared_hostname(nodes: Sequence[str], labels: Mapping[str, Mapping[str, str
     names = [node for i, node in enumerate(nodes) if labels[node].get(HOSTNAME) and labels[node][HOSTNAME] != column.domains[column.index[i]]]
     if not names:
         return None
-    message = f"Label {HOSTNAME} is not unique on {len(names)} nodes{_first(names)}; each is a host of its own, under its node name."
+    message = f"Label {HOSTNAME} is not unique on {_count(names)}{_first(names)}; each is a host of its own, under its node name."
     return _warning("SharedHostname", HOSTNAME, names, message)
 
 
 def _called(level: Level) -> str:
     return "" if level.name == level.key else f" ({level.name})"
+
+
+def _count(concerned: Sequence[object]) -> str:
+    return "1 node" if len(concerned) == 1 else f"{len(concerned)} nodes"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -28,7 +28,15 @@ class Branch:
     nodes: tuple[str, ...]
     children: tuple[Branch, ...]
     size: int
+    total: int
+    """Nodes of the whole domain; more than ``size`` where it reaches beyond the wider domain (an NVLink domain over two racks)."""
     shape: Shape
+
+    @property
+    def count(self) -> str:
+        """Say how many nodes."""
+        part = f" of {self.total}" if self.total > self.size else ""
+        return f"{self.size}{part} node{'s' if self.total != 1 else ''}"
 
 
 def draw(topology: Topology, *, limit: int = 12, notes: Mapping[str, str] | None = None) -> str:
@@ -40,8 +48,8 @@ def draw(topology: Topology, *, limit: int = 12, notes: Mapping[str, str] | None
     if not topology.nodes:
         return "no nodes"
     lines = [_level_line(topology, level) for level in topology.levels]
-    root = branch("", f"{len(topology.nodes)} nodes", topology.nodes, _places(topology), notes or {})
-    lines += ["", root.name, *_lines(root, notes or {}, limit)]
+    root = branch(("", "", len(topology.nodes)), topology.nodes, _places(topology), notes or {})
+    lines += ["", root.count, *_lines(root, notes or {}, limit)]
     lines += ["", *(f"{w.code}: {w.message}" for w in topology.warnings)] if topology.warnings else []
     return "\n".join(lines)
 
@@ -67,19 +75,22 @@ def _places(topology: Topology) -> list[Place]:
     return list(found.items())
 
 
-def branch(level: str, name: str, nodes: Sequence[str], places: Sequence[Place], notes: Mapping[str, str]) -> Branch:
-    """Group nodes by the first level that any of them carries; the others hang below the same domain directly."""
+def branch(domain: tuple[str, str, int], nodes: Sequence[str], places: Sequence[Place], notes: Mapping[str, str]) -> Branch:
+    """Group the nodes of a domain (level name, name, total nodes) by the first level that any of them carries, and so on."""
     rest, children = list(nodes), list[Branch]()
     for depth, (inner, place) in enumerate(places, 1):
         groups: dict[str, list[str]] = {}
         for node in rest:
             if node in place:
                 groups.setdefault(place[node], []).append(node)
-        children += [branch(inner, domain, groups[domain], places[depth:], notes) for domain in sorted(groups)]
+        totals = Counter(place.values()) if groups else Counter[str]()
+        children += [branch((inner, name, totals[name]), groups[name], places[depth:], notes) for name in sorted(groups)]
         rest = [node for node in rest if node not in place]
     remarks = tuple((f"node {remark}", count, ()) for remark, count in sorted(Counter(notes.get(node, "") for node in rest).items()))
-    shape: Shape = (level, len(nodes), (*remarks, *sorted(child.shape for child in children)))
-    return Branch(level=level, name=name, nodes=tuple(rest), children=tuple(children), size=len(nodes), shape=shape)
+    level, name, total = domain
+    shared = f" {name}" if total > len(nodes) else ""  # a part of a domain is only like other parts of the same
+    shape: Shape = (level + shared, len(nodes), (*remarks, *sorted(child.shape for child in children)))
+    return Branch(level=level, name=name, nodes=tuple(rest), children=tuple(children), size=len(nodes), total=total, shape=shape)
 
 
 def _lines(parent: Branch, notes: Mapping[str, str], limit: int) -> Iterator[str]:
@@ -102,10 +113,10 @@ def _groups(parent: Branch) -> Iterator[tuple[str, int, Branch | None]]:
     for child in parent.children:
         alike.setdefault(child.shape, []).append(child)
     for group in alike.values():
-        first, size = group[0], group[0].size
+        first = group[0]
         names = first.name if len(group) == 1 else f"{_span([b.name for b in group])} ({len(group)} alike)"
         each = "" if len(group) == 1 else " each"
-        yield f"{first.level} {names}: {size} node{'s' if size != 1 else ''}{each}", size * len(group), first
+        yield f"{first.level} {names}: {first.count}{each}", first.size * len(group), first
 
 
 def _node_entries(nodes: Sequence[str], notes: Mapping[str, str]) -> Iterator[tuple[str, int, Branch | None]]:

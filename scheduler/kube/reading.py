@@ -54,6 +54,15 @@ def read(adapter: TypeAdapter[T], raw: Raw, kind: str) -> T:
         raise BadInput([_problem(row, name) for row in rows]) from None
 
 
+def read_part(adapter: TypeAdapter[T], part: object, *, place: str, name: str) -> T:
+    """Return the fields of one part of an object (``spec``); ``name`` is the object's for the problems."""
+    try:
+        return adapter.validate_python({} if part is None else part)
+    except ValidationError as error:
+        rows = error.errors(include_url=False, include_context=True, include_input=True)[:_MOST_PROBLEMS]
+        raise BadInput([_problem(row, name, place) for row in rows]) from None
+
+
 def refused(error: Refused, kind: str, raw: Raw) -> BadInput:
     """Turn a refusal inside one object into BadInput that names the object."""
     return BadInput(InputProblem(object=object_name(raw, kind), field=error.field, found=show(error.found), expected=error.expected))
@@ -92,10 +101,10 @@ def path(location: tuple[int | str, ...]) -> str:
     return text
 
 
-def _problem(row: ErrorDetails, name: str) -> InputProblem:
+def _problem(row: ErrorDetails, name: str, *above: str) -> InputProblem:
     missing = row["type"] in ("missing", "json_invalid")
     found = "nothing" if row["type"] == "missing" else "text that is not JSON" if missing else show(row["input"])
-    return InputProblem(object=name, field=path(row["loc"]), found=found, expected=_expected(row))
+    return InputProblem(object=name, field=path((*above, *row["loc"])), found=found, expected=_expected(row))
 
 
 def _expected(row: ErrorDetails) -> str:

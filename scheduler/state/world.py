@@ -71,6 +71,8 @@ class Workload:
     """Pods by role as the controller would create them (``leader``, ``worker``): for seats of members that do not exist yet."""
     created: float = 0.0
     resource_version: str = ""
+    problem: str | None = None
+    """Why the object cannot be read, in one sentence; it then has no templates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -124,7 +124,7 @@ class Api:
         """Delete; preconditions go into the body."""
         return await self._repeat("DELETE", path, None, body=body or {})
 
-    async def stream(self, path: str, query: Query, *, idle: float) -> AsyncIterator[bytes]:
+    async def stream(self, path: str, query: Query, *, idle: float) -> AsyncGenerator[bytes, None]:
         """Yield the pieces of a long answer as they come, of any size. Raise Unreachable after ``idle`` seconds of silence.
 
         Close the iterator (``contextlib.aclosing``) to hang up.

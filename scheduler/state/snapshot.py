@@ -48,9 +48,34 @@ class Snapshot:
     def with_plan(self, plan: Placed) -> Snapshot:
         """Return the snapshot after the plan's new seats are taken."""
         seated = {s.member.pod.uid: replace(s.member.pod, node=s.node) for s in plan.seats if not s.bound}
-        return replace(self, pods={**self.pods, **seated})
+        touched = {pod.node for uid in seated if (pod := self.pods.get(uid)) is not None}
+        return self._after({**self.pods, **seated}, {*touched, *(pod.node for pod in seated.values())})
 
     def without(self, uids: Iterable[PodUid]) -> Snapshot:
         """Return the snapshot as if these pods were gone."""
         gone = set(uids)
-        return replace(self, pods={u: p for u, p in self.pods.items() if u not in gone})
+        touched = {self.pods[uid].node for uid in gone if uid in self.pods}
+        return self._after({u: p for u, p in self.pods.items() if u not in gone}, touched)
+
+    def _after(self, pods: Mapping[PodUid, Pod], touched: Iterable[NodeName | None]) -> Snapshot:
+        """Return this snapshot with other pods; nodes that are not touched keep their rows, so that a what-if costs what it changes."""
+        pods_on, used = dict(self.pods_on), dict(self.used)
+        here: dict[NodeName | None, list[Pod]] = {node: [] for node in touched}
+        for pod in pods.values():
+            if pod.node in here:
+                here[pod.node].append(pod)
+        for node, found in here.items():
+            if node is None:
+                continue
+            pods_on.pop(node, None)
+            used.pop(node, None)
+            if found:
+                pods_on[node] = tuple(sorted(found, key=lambda pod: (pod.key, pod.uid)))
+                used[node] = total(pod.used for pod in found)
+        return with_tables(replace(self, pods=pods), pods_on=pods_on, used=used)
+
+
+def with_tables(snapshot: Snapshot, *, pods_on: Mapping[NodeName, tuple[Pod, ...]], used: Mapping[NodeName, Resources]) -> Snapshot:
+    """Fill in a new snapshot's tables where they are known already; they must be what it would work out itself."""
+    vars(snapshot).update(pods_on=pods_on, used=used)  # where cached_property keeps what it worked out
+    return snapshot

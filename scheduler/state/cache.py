@@ -1,0 +1,227 @@
+"""ClusterCache: what we believe about the cluster, kept up to date event by event; gives immutable snapshots and worlds.
+
+Seats that were decided but are not seen bound yet are *assumed* (`scheduler.state.assumed`): they count as taken. Snapshots share
+everything that did not change, and the topology is built anew only when node labels changed. Where events come from is
+`scheduler.kube.watch`; deciding is `scheduler.decide`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from scheduler.state.assumed import Assumed, Seating
+from scheduler.state.events import Event, Id, Levels, PriorityClass, Put, Removed, Synced, Unreadable, Value
+from scheduler.state.ids import GangKey, NodeName
+from scheduler.state.objects import Node, Pod
+from scheduler.state.occupancy import Occupancy
+from scheduler.state.plan import Placed
+from scheduler.state.record import Record
+from scheduler.state.snapshot import Snapshot
+from scheduler.state.world import PodGroup, TopologyPolicy, Workload, World
+from topology import CustomLevel, Topology, build
+
+V = TypeVar("V")
+_Key = tuple[str, ...]
+
+_KEYS: Final[tuple[tuple[type[Value], Callable[[Id, Value], _Key]], ...]] = (
+    (Node, lambda about, _: (about.name,)),
+    (Pod, lambda about, _: (about.uid,)),
+    (PodGroup, lambda about, _: (about.namespace, about.name)),
+    (TopologyPolicy, lambda about, _: (about.namespace, about.name)),
+    (Workload, lambda about, value: (getattr(value, "kind", ""), about.namespace, about.name)),
+    (PriorityClass, lambda about, _: (about.name,)),
+    (Levels, lambda about, _: (about.source, about.name)),
+    (Record, lambda about, _: (about.namespace, about.name)),
+)
+"""One table per type of value, and the key under which a value stands there."""
+
+
+class ClusterCache:
+    """The one mutable picture of the cluster. Not for use from two threads; what it gives out never changes."""
+
+    def __init__(self, *, levels: Sequence[CustomLevel] = ()) -> None:
+        """Begin empty; ``levels`` are the custom topology levels of the configuration."""
+        self._levels = tuple(levels)
+        self._tables: dict[type, dict[_Key, Value]] = {kind: {} for kind, _ in _KEYS}
+        self._home: dict[_Key, tuple[type, _Key]] = {}
+        self._views: dict[str, object] = {}
+        """Immutable copies that were given out and still hold, by name; dropped when their source changes."""
+        self._assumed = Assumed()
+        self._occupancy = Occupancy()
+        self._problems: dict[_Key, tuple[Id, str]] = {}
+        self.label_generation = 0
+        """Rises whenever the set of nodes, their labels, or the known levels change."""
+
+    @property
+    def problems(self) -> Mapping[Id, str]:
+        """Objects that cannot be used, and why."""
+        return dict(self._problems.values())
+
+    def apply(self, event: Event) -> bool:
+        """Take one event in; return whether anything changed that a decision can see (a new resourceVersion alone is not)."""
+        match event:
+            case Put(id=about, value=value):
+                self._problems.pop(_place(about), None)
+                return self._put(about, value)
+            case Removed(id=about):
+                self._problems.pop(_place(about), None)
+                return self._remove(about)
+            case Unreadable(id=about, problem=problem):
+                self._problems[_place(about)] = (about, problem)
+                return self._remove(about)
+            case Synced():
+                return False
+
+    def assume(self, plan: Placed) -> None:
+        """Count the plan's new seats as taken; replaces what was assumed for the gang before."""
+        self.hold(plan.gang.key, [Seating(pod=s.member.pod, node=s.node) for s in plan.seats if not s.bound])
+
+    def hold(self, key: GangKey, seats: Iterable[Seating]) -> None:
+        """Count seats as taken for a gang; replaces what was assumed for it before."""
+        self.forget(key)
+        for name in self._assumed.hold(key, seats):
+            self._settle(name)
+
+    def forget(self, key: GangKey) -> None:
+        """Give back every seat that is still only assumed for the gang."""
+        for name in self._assumed.forget(key):
+            self._settle(name)
+
+    def assumed(self, key: GangKey) -> tuple[Seating, ...]:
+        """Return the seats that are assumed for a gang and not yet confirmed by the watch."""
+        return self._assumed.of(key)
+
+    @property
+    def assuming(self) -> frozenset[GangKey]:
+        """Gangs with a seat that is only assumed."""
+        return self._assumed.keys
+
+    def pod(self, uid: str) -> Pod | None:
+        """Return a pod as it was told, without assumptions."""
+        found = self._tables[Pod].get((uid,))
+        return found if isinstance(found, Pod) else None
+
+    def pod_named(self, namespace: str, name: str) -> Pod | None:
+        """Return the pod of that name as it was told, without assumptions."""
+        return self._assumed.named.get((namespace, name))
+
+    @property
+    def records(self) -> Mapping[tuple[str, str], Record]:
+        """Commit records by namespace and name."""
+        return self._view("records", lambda: {(r.namespace, r.name): r for r in self._all(Record)})
+
+    def snapshot(self) -> Snapshot:
+        """Return the cluster as it is now; the same object as long as nothing changed."""
+        return self._view("snapshot", self._make_snapshot)
+
+    def world(self) -> World:
+        """Return what grouping reads; the same object as long as nothing changed. Assumed pods have their node."""
+        return self._view("world", self._make_world)
+
+    def compare(self, other: ClusterCache, *, most: int = 20) -> tuple[str, ...]:
+        """Say where this cache differs from another one that was told the same cluster, assumptions left out; at most ``most`` sentences."""
+        found: list[str] = []
+        for kind, _ in _KEYS:
+            mine, theirs = self._tables[kind], other._tables[kind]
+            for key in sorted({*mine, *theirs}):
+                name = f"{kind.__name__} {'/'.join(key)}"
+                if key not in theirs:
+                    found.append(f"{name} is cached, but does not exist")
+                elif key not in mine:
+                    found.append(f"{name} exists, but is not cached")
+                elif mine[key] != theirs[key]:
+                    found.append(f"{name} is cached as {mine[key]}, but is {theirs[key]}")
+        return tuple(found[:most])
+
+    def _put(self, about: Id, value: Value) -> bool:
+        kind, key_of = next(row for row in _KEYS if isinstance(value, row[0]))
+        key, place = key_of(about, value), _place(about)
+        if self._home.get(place, (kind, key)) != (kind, key):
+            self._remove(replace(about, uid=""))  # another object bore the name; its end was not told
+        before = self._tables[kind].get(key)
+        if before == value:
+            return False
+        self._tables[kind][key] = value
+        self._home[place] = (kind, key)
+        self._changed(before, value)
+        return before is None or _visible(before) != _visible(value)
+
+    def _remove(self, about: Id) -> bool:
+        home = self._home.get(_place(about))
+        if home is None:
+            return False
+        table, key = self._tables[home[0]], home[1]
+        # A late word about a former object must not remove the one that now bears its name.
+        if about.uid and getattr(table[key], "uid", about.uid) != about.uid:
+            return False
+        del self._home[_place(about)]
+        self._changed(table.pop(key), None)
+        return True
+
+    def _changed(self, before: Value | None, after: Value | None) -> None:
+        match after if after is not None else before:
+            case Node():
+                self._node_changed(before, after)
+            case Pod() as pod:
+                self._assumed.told((pod.namespace, pod.name), pod if after is not None else None)
+                self._settle((pod.namespace, pod.name))
+            case Levels():
+                self._drop("topology", "snapshot")
+                self.label_generation += 1
+            case Record():
+                self._drop("records")
+            case _:
+                self._drop("world")
+
+    def _node_changed(self, before: Value | None, after: Value | None) -> None:
+        self._drop("nodes", "memo", "snapshot")
+        if not (isinstance(before, Node) and isinstance(after, Node) and before.labels == after.labels):
+            self._drop("topology")
+            self.label_generation += 1
+
+    def _settle(self, name: tuple[str, str]) -> None:
+        """Work out anew what the pod of this name takes, and where."""
+        self._drop("world")
+        if self._occupancy.put(name, self._assumed.holders(name)):
+            self._drop("snapshot")
+
+    def _make_snapshot(self) -> Snapshot:
+        nodes: Mapping[NodeName, Node] = self._view("nodes", lambda: {n.name: n for n in self._all(Node)})
+        memo: dict[str, object] = self._view("memo", dict)
+        topology = self._view("topology", self._make_topology)
+        return self._occupancy.snapshot(nodes, topology, memo)
+
+    def _make_topology(self) -> Topology:
+        custom = [level for _, found in sorted(self._tables[Levels].items()) if isinstance(found, Levels) for level in found.levels]
+        return build({node.name: node.labels for node in self._all(Node)}, custom=(*self._levels, *custom))
+
+    def _make_world(self) -> World:
+        return World(
+            pods={pod.uid: self._assumed.seated(pod) for pod in self._all(Pod)},
+            pod_groups={(key[0], key[1]): group for key, group in self._tables[PodGroup].items() if isinstance(group, PodGroup)},
+            policies={(key[0], key[1]): policy for key, policy in self._tables[TopologyPolicy].items() if isinstance(policy, TopologyPolicy)},
+            workloads={(key[0], key[1], key[2]): work for key, work in self._tables[Workload].items() if isinstance(work, Workload)},
+            priorities={found.name: found.value for found in self._all(PriorityClass)},
+        )
+
+    def _all(self, kind: type[V]) -> Iterable[V]:
+        return (value for value in self._tables[kind].values() if isinstance(value, kind))
+
+    def _view(self, name: str, make: Callable[[], V]) -> V:
+        if name not in self._views:
+            self._views[name] = make()
+        return self._views[name]  # type: ignore[return-value]
+
+    def _drop(self, *names: str) -> None:
+        for name in names:
+            self._views.pop(name, None)
+
+
+def _place(about: Id) -> _Key:
+    return (about.source, about.namespace, about.name)
+
+
+def _visible(value: Value) -> Value:
+    return replace(value, resource_version="") if isinstance(value, Pod | PodGroup | TopologyPolicy | Workload | Record) else value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-GRACE = 3.0  # seconds from SIGTERM to SIGKILL: nothing here has data worth waiting for
+GRACE = 1.0  # seconds from SIGTERM to SIGKILL: nothing here has data worth waiting for
 POLL = 0.02
 LOG_TAIL = 3000
 # Below the range that systems hand out for outgoing connections: a port that was free a moment ago is then taken far less often.
@@ -106,9 +106,12 @@ class Processes:
         """Wait until a program that was launched says that it is ready."""
         running = self._running[name]
         deadline = time.monotonic() + running.program.timeout
-        while not running.program.ready():
-            if running.process.poll() is not None:
+        while True:
+            ready = running.program.ready()
+            if running.process.poll() is not None:  # asked last: a stranger on a port that was taken may have answered for it
                 self._fail(running, f"{name} ended with {running.process.returncode}")
+            if ready:
+                return
             if time.monotonic() > deadline:
                 self._fail(running, f"{name} is not ready after {running.program.timeout:.0f} s")
             time.sleep(POLL)

@@ -102,7 +102,7 @@ def etcd(layout: Layout) -> Program:
     return Program("etcd", layout.command("etcd", flags), _answers(f"{client}/health"))
 
 
-def api_server(layout: Layout, admin: Admin) -> Program:
+def api_server(layout: Layout, token: str) -> Program:
     """Return the API server with RBAC, token users and an audit log."""
     flags = {
         "etcd-servers": f"http://127.0.0.1:{layout.ports.etcd}",
@@ -125,7 +125,7 @@ def api_server(layout: Layout, admin: Admin) -> Program:
         "audit-policy-file": layout.audit_policy,
         "audit-log-path": layout.audit_log,
     }
-    return Program("kube-apiserver", layout.command("kube-apiserver", flags), _succeeds(lambda: admin.request("GET", "/readyz")))
+    return Program("kube-apiserver", layout.command("kube-apiserver", flags), _answers(f"{layout.url}/readyz", layout.certificates.ca, token))
 
 
 def controller_manager(layout: Layout, admin: Admin) -> Program:
@@ -174,10 +174,12 @@ def _pairs(values: Mapping[str, bool]) -> str:
     return ",".join(f"{name}={'true' if value else 'false'}" for name, value in values.items())
 
 
-def _answers(url: str, ca: Path | None = None) -> Callable[[], bool]:
+def _answers(url: str, ca: Path | None = None, token: str = "") -> Callable[[], bool]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+
     def ask() -> bool:
         with urllib3.PoolManager(ca_certs=str(ca) if ca else None, retries=False, timeout=2.0) as pool:
-            return pool.request("GET", url).status == 200
+            return pool.request("GET", url, headers=headers).status == 200
 
     return _succeeds(ask)
 

@@ -95,8 +95,11 @@ class ControlPlane:
                 self.stop()
                 if attempt == ATTEMPTS:
                     raise
-            except BaseException:  # Ctrl-C too
-                self._close(keep_folder=True)
+            except Exception:
+                self._close(keep_folder=True)  # the message names a log in there
+                raise
+            except BaseException:  # Ctrl-C
+                self.stop()
                 raise
         self.started_in = time.monotonic() - begin
 
@@ -161,7 +164,7 @@ class ControlPlane:
 
     def start_api_server(self) -> None:
         """Start the API server again, on the same port and the same data."""
-        self._running().start(programs.api_server(self._layout, self.admin))
+        self._running().start(programs.api_server(self._layout, self.admin_token))
 
     def _start(self, built: build.Built) -> None:
         folder = Path(tempfile.mkdtemp(prefix="coterie-controlplane-"))
@@ -178,7 +181,7 @@ class ControlPlane:
         self.admin_token = tokens[config.ADMIN]
         self.admin = Admin(self.url, self.ca_file, self.admin_token)
         self._processes.start(programs.etcd(self._layout))
-        self._processes.start(programs.api_server(self._layout, self.admin))
+        self._processes.start(programs.api_server(self._layout, self.admin_token))
         self._install()
         # The controller manager learns the kinds for garbage collection at its start: a CRD that comes later costs 41 s at the first deletion.
         self._start_together(programs.controller_manager(self._layout, self.admin), programs.lws(self._layout), programs.kwok(self._layout))

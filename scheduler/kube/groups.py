@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from scheduler.kube import names
 from scheduler.state.gang import Advice, Gang
@@ -18,6 +18,9 @@ from scheduler.state.problems import InputProblem
 from scheduler.state.world import PodGroup, Workload, World
 
 _WHOLE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+Entry: TypeAlias = tuple[int, Pod]
+"""A rank and the pod that has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +50,9 @@ class Collected:
     """Owner of the commit record."""
     uid: str = ""
     """Part of the gang's key: the leader's UID, or a lone pod's."""
-    pods: tuple[tuple[int, Pod], ...] = ()
+    pods: tuple[Entry, ...] = ()
     """Living members with their ranks, in rank order."""
-    seats: tuple[tuple[int, Pod], ...] = ()
+    seats: tuple[Entry, ...] = ()
     """Members that their controller creates only after another one is bound or ready."""
     size: int | None = None
     """The group's own size: its minMember whatever a PodGroup says."""
@@ -73,7 +76,9 @@ class Joined:
 
     gangs: tuple[GangKey, ...] = ()
     pods: int = 0
-    """Living pods that name the PodGroup, whoever schedules them."""
+    """Pods that name the PodGroup and are not going away, whoever schedules them."""
+    completed: int = 0
+    """Those of them that have succeeded."""
     foreign: tuple[str, ...] = ()
     """Scheduler names of those of them that no bind of ours will place, sorted."""
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from scheduler.kube import names
-from scheduler.kube.groups import Collected, GroupRef, living, whole
+from scheduler.kube.groups import Collected, Entry, GroupRef, living, whole
 from scheduler.kube.owners import pod_ref
 from scheduler.state.gang import Advice
 from scheduler.state.ids import PodUid
@@ -112,7 +112,7 @@ def _size(leader: Pod, members: Sequence[Pod], workload: Workload | None, world:
     return size, (advice,), None
 
 
-def _seats(leader: Pod, ranked: dict[int, Pod], size: int | None, workload: Workload | None) -> tuple[tuple[int, Pod], ...]:
+def _seats(leader: Pod, ranked: dict[int, Pod], size: int | None, workload: Workload | None) -> tuple[Entry, ...]:
     """Return stand-ins for workers that will not exist before the leader is ready or bound."""
     template = None if workload is None else workload.templates.get("worker")
     late = (workload is not None and workload.startup_policy == "LeaderReady") or names.LWS_EXCLUSIVE in leader.annotations

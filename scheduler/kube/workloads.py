@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler.kube import lws, names
-from scheduler.kube.groups import Collected, GroupRef, find_pod_group, living, whole
+from scheduler.kube.groups import Collected, Entry, GroupRef, find_pod_group, living, whole
 from scheduler.kube.owners import lookup, owners, pod_ref, with_uid, workloads
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.world import World
@@ -207,7 +207,7 @@ def _collect_alone(ref: GroupRef, pods: Sequence[Pod], world: World) -> Collecte
     )
 
 
-def _first(members: Sequence[tuple[int, Pod]], pods: Sequence[Pod]) -> Pod:
+def _first(members: Sequence[Entry], pods: Sequence[Pod]) -> Pod:
     return members[0][1] if members else min(pods, key=lambda pod: (pod.name, pod.uid))
 
 
@@ -215,7 +215,7 @@ def _completed(pods: Sequence[Pod]) -> int:
     return sum(pod.phase == "Succeeded" for pod in pods)
 
 
-def in_rank_order(pods: Sequence[Pod]) -> tuple[tuple[int, Pod], ...]:
+def in_rank_order(pods: Sequence[Pod]) -> tuple[Entry, ...]:
     """Return the living pods with their ranks: the index their controller gave them, else their place in natural name order."""
     alive = sorted((pod for pod in pods if living(pod)), key=lambda pod: (natural(pod.name), pod.uid))
     indexes = [_index(pod) for pod in alive]

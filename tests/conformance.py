@@ -1,4 +1,4 @@
-"""Where the conformance data lie: beside the checkout, not in it; without them the tests that need them say so."""
+"""Where the data lies that is shared with the project but not shipped with it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "COTERIE_CONFORMANCE"
 
 
 def shared(path: str) -> Path:
-    """Return a file below the conformance data (environment COTERIE_CONFORMANCE, else ../shared beside the checkout).
+    """Return a file below the shared folder (``COTERIE_CONFORMANCE``, else ``shared`` beside the checkout).
 
-    Absent data skip the test with the reason; where CI=true they fail it.
+    Where it is absent the test counts as not run (a skip with its reason); with ``CI=true`` that is a failure.
     """
-    root = Path(os.environ.get(VARIABLE) or Path(__file__).resolve().parents[2] / "shared")
-    found = root / path
+    base = Path(os.environ.get(VARIABLE) or ROOT.parent / "shared")
+    found = base / path
     if not found.exists():
-        said = f"{found} does not exist; set {VARIABLE} to the folder that holds it"
+        reason = f"not run: {path} is not below {base}; {VARIABLE} names the folder"
         if os.environ.get("CI") == "true":
-            pytest.fail(said)
-        pytest.skip(said)
+            pytest.fail(reason)
+        pytest.skip(reason)
     return found

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[str, int, tuple["Shape", ...]]
 """Level name, number of nodes, shapes of the children: siblings of one shape are drawn once."""
 
-Place: TypeAlias = tuple[str, Mapping[str, str]]
-"""Level name and domain by node."""
+Place: TypeAlias = tuple[str, Mapping[str, str], Mapping[str, int]]
+"""Level name, domain by node, nodes by domain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +72,17 @@ def _places(topology: Topology) -> list[Place]:
         for node, index in zip(topology.nodes, column.index.tolist(), strict=True):
             if index >= 0:
                 place.setdefault(node, column.domains[index])
-    return list(found.items())
+    return [(name, place, Counter(place.values())) for name, place in found.items()]
 
 
 def branch(domain: tuple[str, str, int], nodes: Sequence[str], places: Sequence[Place], notes: Mapping[str, str]) -> Branch:
     """Group the nodes of a domain (level name, name, total nodes) by the first level that any of them carries, and so on."""
     rest, children = list(nodes), list[Branch]()
-    for depth, (inner, place) in enumerate(places, 1):
+    for depth, (inner, place, totals) in enumerate(places, 1):
         groups: dict[str, list[str]] = {}
         for node in rest:
             if node in place:
                 groups.setdefault(place[node], []).append(node)
-        totals = Counter(place.values()) if groups else Counter[str]()
         children += [branch((inner, name, totals[name]), groups[name], places[depth:], notes) for name in sorted(groups)]
         rest = [node for node in rest if node not in place]
     remarks = tuple((f"node {remark}", count, ()) for remark, count in sorted(Counter(notes.get(node, "") for node in rest).items()))

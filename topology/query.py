@@ -69,7 +69,7 @@ def _same_level(topology: Topology, key: str) -> Level | None:
 def wider(topology: Topology, key: str) -> tuple[Level, ...]:
     """Return the wider levels that share a node with this one, nearest first.
 
-    For a key of no vocabulary these are the levels with fewer domains whose domains contain its domains.
+    For a key of no vocabulary these are the levels whose domains contain its domains and more.
     """
     own = topology.column(key)
     known = next((level for level in topology.levels if level.key == key), None)
@@ -77,16 +77,23 @@ def wider(topology: Topology, key: str) -> tuple[Level, ...]:
     for level in reversed(topology.levels):
         other = topology.column(level.key)
         both = (own.index >= 0) & (other.index >= 0)
-        if level.key != key and both.any() and (level.width > known.width if known else _contains(own, other)):
+        if level.key != key and both.any() and (level.width > known.width if known else _beyond(own, other)):
             found.append(level)
     return tuple(found)
 
 
-def _contains(inner: Column, outer: Column) -> bool:
-    """Tell whether every domain of ``inner`` lies in one domain of ``outer``, and ``outer`` has fewer."""
-    both = (inner.index >= 0) & (outer.index >= 0)
-    pairs = np.unique(np.stack((inner.index[both], outer.index[both])), axis=1)
-    return len(outer.domains) < len(inner.domains) and len(np.unique(pairs[0])) == pairs.shape[1]
+def _beyond(inner: Column, outer: Column) -> bool:
+    """Tell whether every domain of ``inner`` lies in one of ``outer``, and the two are not simply the same domains."""
+    return _within(inner, outer) and not _within(outer, inner)
+
+
+def _within(inner: Column, outer: Column) -> bool:
+    """Tell whether every domain of ``inner`` that meets ``outer`` lies in one domain of it with all its nodes."""
+    meets = np.zeros(len(inner.domains) + 1, dtype=np.bool_)
+    meets[inner.index[outer.index >= 0]] = True
+    nodes = (inner.index >= 0) & meets[inner.index]
+    pairs = np.unique(np.stack((inner.index[nodes], outer.index[nodes])), axis=1)
+    return bool((pairs[1] >= 0).all()) and len(np.unique(pairs[0])) == pairs.shape[1]
 
 
 def domains_of(topology: Topology, node: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ What a group is stands in `scheduler.kube.workloads`, how one becomes a gang in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -35,9 +35,10 @@ class Index:
     ``gangs`` looks only at the groups that are touched. Not safe for several threads.
     """
 
-    def __init__(self, *, scheduler_name: str | None = names.SCHEDULER_NAME) -> None:
-        """Begin empty; ``scheduler_name`` as in `gangs`."""
+    def __init__(self, *, scheduler_name: str | None = names.SCHEDULER_NAME, lone: Collection[PodUid] = frozenset()) -> None:
+        """Begin empty; ``scheduler_name`` and ``lone`` as in `gangs`."""
         self.scheduler_name = scheduler_name
+        self._lone = lone
         self._ref: dict[PodUid, GroupRef] = {}
         self._members: dict[GroupRef, dict[PodUid, Pod]] = {}
         self._reads: dict[PodUid, tuple[WorkloadKey, ...]] = {}
@@ -47,9 +48,9 @@ class Index:
         self._made: dict[GroupRef, Made] = {}
 
     @classmethod
-    def of(cls, world: World, *, scheduler_name: str | None = names.SCHEDULER_NAME) -> Index:
+    def of(cls, world: World, *, scheduler_name: str | None = names.SCHEDULER_NAME, lone: Collection[PodUid] = frozenset()) -> Index:
         """Index a whole world."""
-        index = cls(scheduler_name=scheduler_name)
+        index = cls(scheduler_name=scheduler_name, lone=lone)
         for pod in world.pods.values():
             index.apply(pod, world)
         return index
@@ -121,11 +122,10 @@ class Index:
     def _matters(self, pod: Pod) -> bool:
         return self.scheduler_name is None or pod.scheduler_name == self.scheduler_name or marked(pod)
 
-    @staticmethod
-    def _wanted(ref: GroupRef, pods: Iterable[Pod], setting: Setting) -> bool:
-        """Live, a lone pod that is bound concerns nobody, nor does a group that is wholly another scheduler's."""
-        if setting.scheduler_name is not None and ref.kind == ALONE:
-            return any(pod.node is None and setting.ours(pod) for pod in pods)
+    def _wanted(self, ref: GroupRef, pods: Iterable[Pod], setting: Setting) -> bool:
+        """Leave out lone pods that are bound, unless they are asked for, and groups that are wholly another scheduler's."""
+        if ref.kind == ALONE:
+            return any(setting.ours(pod) and (pod.node is None or pod.uid in self._lone) for pod in pods)
         return any(setting.ours(pod) for pod in pods)
 
     def _read(self, uid: PodUid, keys: tuple[WorkloadKey, ...]) -> None:
@@ -154,13 +154,16 @@ class Index:
             del self._joined[key]
 
 
-def gangs(world: World, *, scheduler_name: str | None = names.SCHEDULER_NAME, index: Index | None = None) -> Grouping:
+def gangs(
+    world: World, *, scheduler_name: str | None = names.SCHEDULER_NAME, lone: Collection[PodUid] = frozenset(), index: Index | None = None
+) -> Grouping:
     """Return all gangs of a world, in order of namespace, name and key.
 
-    ``scheduler_name`` None takes every pod, whatever scheduler it names (a plan). With an ``index`` that was kept up to date (and
-    made for the same scheduler name) only what has changed is looked at; without one the whole world is.
+    ``scheduler_name`` None takes every pod, whatever scheduler it names (a plan). Pods that are alone and bound are not told about,
+    but for those in ``lone`` (a plan of a workload that runs already). With an ``index`` that was kept up to date only what has changed
+    is looked at, and its scheduler name counts; without one the whole world is.
     """
-    index = Index.of(world, scheduler_name=scheduler_name) if index is None else index
+    index = Index.of(world, scheduler_name=scheduler_name, lone=lone) if index is None else index
     policies = by_namespace(world)
     setting = Setting(world=world, scheduler_name=index.scheduler_name, policies=policies)
     made = [one for _, one in index.make(setting)]

@@ -17,6 +17,9 @@ WorkloadKey = tuple[str, str, str]
 CLIMB: Final = {"ReplicaSet": "Deployment", "Job": "JobSet"}
 """Owner kind -> kind above it that is still one group."""
 
+_NAMED: Final = ((names.GROVE_POD_GANG, "PodGang"), (names.KNATIVE_REVISION, "Revision"), (names.KNATIVE_SERVICE, "Service"))
+"""Labels that name a workload which stands above the pod without being climbed to."""
+
 
 def owners(pod: Pod, world: World) -> tuple[Ref, ...]:
     """Return the pod's controller and what stands above it, nearest first; empty for a pod without one."""
@@ -66,9 +69,7 @@ def reads(pod: Pod, world: World) -> tuple[WorkloadKey, ...]:
     lws = pod.labels.get(names.LWS_NAME)
     if lws is not None:
         keys += [("LeaderWorkerSet", pod.namespace, lws), ("StatefulSet", pod.namespace, lws), ("StatefulSet", pod.namespace, pod.name)]
-    gang = pod.labels.get(names.GROVE_POD_GANG)
-    if gang is not None:
-        keys.append(("PodGang", pod.namespace, gang))
+    keys += [(kind, pod.namespace, pod.labels[label]) for label, kind in _NAMED if label in pod.labels]
     return tuple(keys)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from scheduler.kube import lws, names
 from scheduler.kube.groups import Collected, Entry, GroupRef, find_pod_group, living, whole
-from scheduler.kube.owners import lookup, owners, pod_ref, with_uid, workloads
+from scheduler.kube.owners import lookup, owners, pod_ref, reads, with_uid, workloads
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.world import World
 
@@ -151,7 +151,7 @@ def _collect_grove(ref: GroupRef, pods: Sequence[Pod], world: World) -> Collecte
     first = _first(members, pods)
     found = world.workloads.get(("PodGang", ref.namespace, ref.name))
     gang = Ref(kind="PodGang", name=ref.name, uid=found.uid if found else "", api_version=found.api_version if found else "")
-    whole_set = first.labels.get("app.kubernetes.io/part-of")
+    whole_set = first.labels.get(names.PART_OF)
     return Collected(
         name=ref.name,
         written=Ref(kind="PodCliqueSet", name=whole_set) if whole_set else gang,
@@ -167,14 +167,16 @@ def _collect_revision(ref: GroupRef, pods: Sequence[Pod], world: World) -> Colle
     members = in_rank_order(pods)
     first = _first(members, pods)
     revision = Ref(kind="Revision", name=ref.name, uid=first.labels.get(names.KNATIVE_REVISION_UID, ""), api_version="serving.knative.dev/v1")
-    service = first.labels.get("serving.knative.dev/service")
+    service = first.labels.get(names.KNATIVE_SERVICE)
     return Collected(
         name=ref.name,
         written=Ref(kind="Service", name=service, api_version="serving.knative.dev/v1") if service else revision,
         owner=with_uid(revision, first),
         pods=members,
         default_min=1,  # elastic: the first pod of a revision that was at zero waits for nobody
-        workloads=workloads((pod for _, pod in members), world),
+        workloads=tuple(
+            found for key in reads(first, world) if key[0] in ("Revision", "Service") and (found := world.workloads.get(key)) is not None
+        ),
     )
 
 

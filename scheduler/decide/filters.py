@@ -7,14 +7,15 @@ a pod by name (`Shape.unsupported`), they are never ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.decide import matching
+from scheduler.decide.node_classes import Classes, Ints, classes_of
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import HostPort, Node, Pod, Shape, Taint
 from scheduler.state.plan import CheckFailure, NodeVerdict
@@ -22,7 +23,6 @@ from scheduler.state.resources import CPU, MEMORY, PODS, Resources, quantity
 from scheduler.state.snapshot import Snapshot
 
 Bools: TypeAlias = NDArray[np.bool_]
-_Ints: TypeAlias = NDArray[np.int64]
 
 UNSCHEDULABLE: Final = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 """A cordoned node is checked as if it had this taint."""
@@ -133,6 +133,27 @@ def refusals(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod] = ()) -> tupl
     return tuple((name, refused == index) for index, name in enumerate(names) if bool((refused == index).any()))
 
 
+def summary(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod] = ()) -> tuple[tuple[str, int], ...]:
+    """Count the nodes by what refuses them first, in kube-scheduler's words, most nodes first; missing resources count one by one."""
+    refused = _first_refusal(snapshot, shape, pods)
+    counts: dict[str, int] = {}
+    for position, seen in enumerate(_everything(snapshot)):
+        for words in _words(seen, shape, int(refused[position])):
+            counts[words] = counts.get(words, 0) + 1
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _words(seen: Seen, shape: Shape, row: int) -> tuple[str, ...]:
+    if row == len(FILTERS):
+        return (_REPELLED[0].message,)
+    if row > len(FILTERS):
+        return (f"{shape.unsupported[0].field} is not checked yet",)
+    if row >= 0:
+        return (FILTERS[row].refuse(seen, shape) or FILTERS[row].check,)
+    full = ("Too many pods",) if len(seen.pods) + 1 > seen.node.allocatable.amount(PODS) else ()
+    return (*full, *(f"Insufficient {name}" for name in insufficient(seen, shape)))
+
+
 def verdicts(snapshot: Snapshot, role: str, shape: Shape, pods: Iterable[Pod] = ()) -> tuple[NodeVerdict, ...]:
     """Judge every node for one pod of the shape alone, room included; all refusals, in kube-scheduler's order."""
     repelled = _repelled(snapshot, pods)
@@ -155,67 +176,9 @@ def _everything(snapshot: Snapshot) -> Iterator[Seen]:
         yield Seen(node=snapshot.nodes[name], pods=snapshot.pods_on.get(name, ()), free=snapshot.free(name))
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Classes:
-    """Codes by node position, so that equal codes mean equal to a shape; grows by the label keys that shapes ask for."""
-
-    nodes: Sequence[Node]
-    source: object
-    position: dict[str, int]
-    taints: _Ints
-    labels: dict[str, _Ints] = field(default_factory=dict)
-    judged: dict[Shape, _Ints] = field(default_factory=dict)
-
-    def label(self, key: str) -> _Ints:
-        """Return the codes of one label key; nodes without the key share a code."""
-        if key not in self.labels:
-            self.labels[key] = _codes(n.labels.get(key) for n in self.nodes)
-        return self.labels[key]
-
-    def named(self, names: Iterable[str]) -> _Ints:
-        """Return codes that tell only the mentioned nodes apart."""
-        codes = np.zeros(len(self.nodes), dtype=np.int64)
-        for code, name in enumerate(sorted(set(names)), start=1):
-            if name in self.position:
-                codes[self.position[name]] = code
-        return codes
-
-
-def _codes(values: Iterable[object]) -> _Ints:
-    known: dict[object, int] = {}
-    return np.fromiter((known.setdefault(v, len(known)) for v in values), dtype=np.int64)
-
-
-def _classes(snapshot: Snapshot) -> _Classes:
-    """Return the table of this snapshot's nodes; what-ifs with the same nodes share it."""
-    found = snapshot.memo.get(__name__)
-    if isinstance(found, _Classes) and found.source is snapshot.nodes and len(found.nodes) == len(snapshot.topology.nodes):
-        return found
-    nodes = [snapshot.nodes[NodeName(name)] for name in snapshot.topology.nodes]
-    made = _Classes(
-        nodes=nodes,
-        source=snapshot.nodes,
-        position={n.name: i for i, n in enumerate(nodes)},
-        taints=_codes(_taint_keys(nodes)),
-    )
-    snapshot.memo[__name__] = made
-    return made
-
-
-def _taint_keys(nodes: Iterable[Node]) -> Iterator[object]:
-    """Give equal keys for equal taints and cordon; tuples that are one object are hashed once."""
-    seen: dict[int, int] = {}
-    known: dict[tuple[Taint, ...], int] = {}
-    for node in nodes:
-        code = seen.get(id(node.taints))
-        if code is None:
-            code = seen[id(node.taints)] = known.setdefault(node.taints, len(known))
-        yield code * 2 + node.unschedulable
-
-
-def _first_refusal(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod]) -> _Ints:
+def _first_refusal(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod]) -> Ints:
     """Return int[N]: the row of FILTERS that refuses first, then anti-affinity, then an unsupported field; -1 where all pass."""
-    classes = _classes(snapshot)
+    classes = classes_of(snapshot)
     found = classes.judged.get(shape)
     if found is None:
         found = classes.judged[shape] = _judge_classes(classes, shape)
@@ -230,7 +193,7 @@ def _first_refusal(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod]) -> _In
 
 def _repelled(snapshot: Snapshot, pods: Iterable[Pod]) -> Bools:
     """Return bool[N]: some running pod has a required anti-affinity term that means one of the pods, in a domain that holds the node."""
-    classes = _classes(snapshot)
+    classes = classes_of(snapshot)
     newcomers = list(pods)
     away = np.zeros(len(classes.nodes), dtype=np.bool_)
     for holder in snapshot.pods.values() if newcomers else ():
@@ -242,7 +205,7 @@ def _repelled(snapshot: Snapshot, pods: Iterable[Pod]) -> Bools:
     return away
 
 
-def _judge_classes(classes: _Classes, shape: Shape) -> _Ints:
+def _judge_classes(classes: Classes, shape: Shape) -> Ints:
     columns = [classes.taints, *(classes.label(key) for key in _label_keys(shape))]
     names = _names(shape)
     if names:
@@ -271,7 +234,7 @@ def _names(shape: Shape) -> tuple[str, ...]:
     return (*mentioned, shape.node_name) if shape.node_name is not None else tuple(mentioned)
 
 
-def _add_ports(snapshot: Snapshot, classes: _Classes, wanted: tuple[HostPort, ...], refused: _Ints) -> None:
+def _add_ports(snapshot: Snapshot, classes: Classes, wanted: tuple[HostPort, ...], refused: Ints) -> None:
     row = next(i for i, f in enumerate(FILTERS) if f.check == PORTS)
     for pod in snapshot.pods.values():
         if pod.shape.ports and pod.node in classes.position and matching.ports_conflict(wanted, pod.shape.ports):

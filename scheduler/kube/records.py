@@ -6,6 +6,7 @@ When it is written, and what is done with one that was found, is `scheduler.kube
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, Required
@@ -19,7 +20,7 @@ from scheduler.kube.reading import Raw, read, seconds
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import EMPTY, Ref
-from scheduler.state.plan import Seat
+from scheduler.state.plan import Placed
 from scheduler.state.record import Record, RecordSeat
 
 FINALIZER: Final = "coterie.dev/placement"
@@ -95,17 +96,19 @@ def record_name(gang: Gang) -> str:
     return f"{stem}-{mark}"
 
 
-def seats_of(seats: Sequence[Seat]) -> tuple[RecordSeat, ...]:
-    """Return the rows of a record for a plan's seats, bound ones included: the record holds the whole assignment."""
+def seats_of(plan: Placed) -> tuple[RecordSeat, ...]:
+    """Return the rows of a record for a plan: bound seats too, because the record holds the whole assignment. Domains go by level name."""
+    called = Counter(level.name for level in plan.levels)
+    names = {level.key: level.name if called[level.name] == 1 else level.key for level in plan.levels}
     return tuple(
         RecordSeat(
             pod=seat.member.pod.name,
             uid=PodUid("") if seat.member.held else seat.member.pod.uid,
             node=seat.node,
             rank=seat.member.rank,
-            domains=dict(sorted(seat.domains.items())),
+            domains={names.get(key, key): seat.domains[key] for key in sorted(seat.domains)},
         )
-        for seat in seats
+        for seat in plan.seats
     )
 
 

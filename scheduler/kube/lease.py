@@ -1,0 +1,211 @@
+"""Leader election by a Lease: which replica may write.
+
+The term (the Lease's leaseTransitions) rises with every take-over, also with a restarted container's take-over of its own Lease: its former
+process is dead. How long a Lease of somebody else still holds is judged by our own monotonic clock from the moment when we saw it
+change; clocks of two machines are never compared. What a former leader can still do wrong is bounded by the records, see
+`scheduler.kube.commit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from scheduler.kube.api import LEASES, Api, Body
+from scheduler.kube.errors import ApiError, Conflict, NotFound, TooMany, Unreachable
+
+logger = logging.getLogger(__name__)
+
+NAME: Final = "coterie"
+NAMESPACE: Final = "coterie-system"
+DURATION_SECONDS: Final = 15.0
+RENEW_SECONDS: Final = 2.0
+CALL_SECONDS: Final = 5.0
+"""A renewal that takes longer is given up and tried again, so that one lost answer does not cost the Lease."""
+MARGIN_SECONDS: Final = 1.0
+"""The Lease counts as lost so long before others may take it."""
+
+
+class _Meta(BaseModel):
+    resourceVersion: str = ""  # noqa: N815 - the API's spelling
+
+
+class _Spec(BaseModel):
+    holderIdentity: str | None = None  # noqa: N815 - the API's spelling
+    leaseDurationSeconds: int | None = None  # noqa: N815 - the API's spelling
+    leaseTransitions: int | None = None  # noqa: N815 - the API's spelling
+    acquireTime: str | None = None  # noqa: N815 - the API's spelling
+    renewTime: str | None = None  # noqa: N815 - the API's spelling
+
+
+class _Object(BaseModel):
+    metadata: _Meta
+    spec: _Spec = Field(default_factory=_Spec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    version: str
+    since: float
+
+
+def own_identity(environ: Mapping[str, str] = os.environ) -> str:
+    """Return POD_NAME where it is set, else the host's name and a random part."""
+    return environ.get("POD_NAME") or f"{socket.gethostname()}_{secrets.token_hex(4)}"
+
+
+class Lease:
+    """One replica's share in the election: `acquire`, then `keep` beside the work; ask `held` right before a write that nothing else guards."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        identity: str,
+        namespace: str = NAMESPACE,
+        duration: float = DURATION_SECONDS,
+        renew: float = RENEW_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Ask nothing yet; ``duration`` and ``renew`` are in seconds."""
+        self.identity = identity
+        self.term = 0
+        self.holder = ""
+        """Who holds it, as far as we saw; for messages."""
+        self._api = api
+        self._namespace = namespace
+        self._duration = duration
+        self._renew = renew
+        self._clock = clock
+        self._until = float("-inf")
+        self._version = ""
+        self._acquired = ""
+        self._seen = _Seen(version="", since=0.0)
+
+    def held(self) -> bool:
+        """Whether the Lease is surely ours at this moment."""
+        return self._clock() < self._until - min(MARGIN_SECONDS, self._duration / 4)
+
+    async def acquire(self) -> None:
+        """Wait until the Lease is ours. Raise what the server says when it will not change: Denied, Invalid, a missing namespace."""
+        while True:
+            if await self._try():
+                return
+            await asyncio.sleep(self._renew)
+
+    async def keep(self) -> None:
+        """Renew; return when the Lease is lost: somebody else has it, or it could not be renewed in time."""
+        while True:
+            await asyncio.sleep(self._renew)
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    if not await self._renewed():
+                        self._until = float("-inf")
+                        return
+            except (ApiError, TimeoutError) as error:
+                logger.warning("the Lease %s/%s could not be renewed: %s", self._namespace, NAME, error)
+            if not self.held():
+                return
+
+    async def release(self) -> None:
+        """Give the Lease back at a graceful stop, so that the next leader need not wait; errors do not matter any more."""
+        if not self.held():
+            return
+        self._until = float("-inf")
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._write(holder=None, term=self.term)
+        except (ApiError, TimeoutError) as error:
+            logger.info("the Lease %s/%s was not given back and runs out by itself: %s", self._namespace, NAME, error)
+
+    async def _try(self) -> bool:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                found = await self._read()
+                if found is None:
+                    return await self._create()
+                if not self._free(found):
+                    return False
+                self._version, self._acquired = found.metadata.resourceVersion, _now()
+                return await self._taken((found.spec.leaseTransitions or 0) + 1)
+        except Conflict:
+            return False
+        except (Unreachable, TooMany, TimeoutError) as error:
+            logger.warning("the Lease %s/%s cannot be asked for: %s", self._namespace, NAME, error)
+            return False
+
+    async def _read(self) -> _Object | None:
+        try:
+            return _Object.model_validate_json(await self._api.get(LEASES.path(self._namespace, NAME)))
+        except NotFound:
+            return None
+
+    def _free(self, found: _Object) -> bool:
+        self.holder = found.spec.holderIdentity or ""
+        if self.holder in ("", self.identity):
+            return True
+        now = self._clock()
+        if found.metadata.resourceVersion != self._seen.version:
+            self._seen = _Seen(version=found.metadata.resourceVersion, since=now)
+        return now - self._seen.since > (found.spec.leaseDurationSeconds or self._duration)
+
+    async def _create(self) -> bool:
+        sent = self._clock()
+        self._acquired = _now()
+        answer = await self._api.post(LEASES.path(self._namespace), self._body(holder=self.identity, term=1))
+        return self._won(answer, sent, 1)
+
+    async def _taken(self, term: int) -> bool:
+        sent = self._clock()
+        return self._won(await self._write(holder=self.identity, term=term), sent, term)
+
+    async def _renewed(self) -> bool:
+        try:
+            return await self._taken(self.term)
+        except (Conflict, NotFound):
+            # Somebody wrote in between, perhaps we ourselves in a call whose answer was lost. Only holder and term together say whether it is ours:
+            # a second process with our own name has a higher term.
+            found = await self._read()
+            if found is None or (found.spec.holderIdentity, found.spec.leaseTransitions) != (self.identity, self.term):
+                return False
+            self._version = found.metadata.resourceVersion
+            return await self._taken(self.term)
+
+    def _won(self, answer: bytes, sent: float, term: int) -> bool:
+        self._version = _Object.model_validate_json(answer).metadata.resourceVersion
+        # From the moment of sending: others count from a later one.
+        self._until = sent + self._duration
+        self.term, self.holder = term, self.identity
+        return True
+
+    async def _write(self, *, holder: str | None, term: int) -> bytes:
+        return await self._api.put(LEASES.path(self._namespace, NAME), self._body(holder=holder, term=term, version=self._version))
+
+    def _body(self, *, holder: str | None, term: int, version: str = "") -> Body:
+        seconds = max(1, round(self._duration)) if holder else 1
+        return {
+            "apiVersion": LEASES.api_version,
+            "kind": "Lease",
+            "metadata": {"name": NAME, "namespace": self._namespace, **({"resourceVersion": version} if version else {})},
+            "spec": {
+                "holderIdentity": holder,
+                "leaseDurationSeconds": seconds,
+                "acquireTime": self._acquired,
+                "renewTime": _now(),
+                "leaseTransitions": term,
+            },
+        }
+
+
+def _now() -> str:
+    return datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

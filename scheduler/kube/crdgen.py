@@ -1,6 +1,7 @@
 """``python -m scheduler.kube.crdgen DIRECTORY`` writes the manifests that are derived: CRDs from the models, roles from VERBS.
 
-What the resources are is said in `scheduler.kube.crds`, what the scheduler may do in `scheduler.kube.verbs`; here is only the form.
+What the resources are is said in `scheduler.kube.crds` and `scheduler.kube.crdtable`, what the scheduler may do in
+`scheduler.kube.verbs`; here is only the form.
 A test compares what this gives with what is committed in deploy/base.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 from pydantic import BaseModel
 
-from scheduler.kube.crds import CUSTOM_RESOURCES, Column, CustomResource
+from scheduler.kube.crdtable import CUSTOM_RESOURCES, Column, CustomResource
 from scheduler.kube.verbs import VERBS, Right, Scope
 
 Json: TypeAlias = Any

@@ -1,13 +1,12 @@
 """Our three custom resources as pydantic models: PodGroup, TopologyPolicy and Placement, with the rules that the API server checks.
 
 The models are the one source of deploy/base/crd-*.yaml (`scheduler.kube.crdgen` writes them): docstrings become descriptions, bounds
-become schema bounds, rows of `scheduler.kube.celrules` become validation rules. Reading objects off a watch is `scheduler.kube.wire`;
-what a field means for a decision is said in product.md's words here and decided elsewhere.
+become schema bounds, rows of `scheduler.kube.celrules` become validation rules. Names and columns are rows of `scheduler.kube.crdtable`;
+reading objects off a watch is `scheduler.kube.wire`; what follows from a field is decided elsewhere.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -18,7 +17,8 @@ from scheduler.kube import celrules as cel
 MAX_MEMBERS: Final = 5000
 """Members that one Placement can hold: an object of the API server is limited to about 1.5 MB."""
 MAX_WEIGHT: Final = 1_000_000
-INT32_MAX: Final = 2**31 - 1
+LARGEST: Final = 2**31 - 1
+"""Of counts and seconds: more is a slip of the pen, and every client can hold this."""
 
 
 class Part(BaseModel):
@@ -27,7 +27,7 @@ class Part(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True)
 
 
-Count = Annotated[int, Field(ge=0, le=INT32_MAX, json_schema_extra={"format": "int32"})]
+Count = Annotated[int, Field(ge=0, le=LARGEST, json_schema_extra={"format": "int64"})]
 Level = Annotated[str, Field(min_length=1, max_length=317, json_schema_extra=cel.rules(cel.LEVEL))]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, json_schema_extra=cel.rules(cel.OBJECT_NAME))]
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
@@ -57,7 +57,7 @@ Conditions = Annotated[list[Condition], Field(max_length=32, json_schema_extra=c
 class PodGroupSegment(Part):
     """One layer of segments: consecutive members, size at a time, each segment inside one domain of requiredTopology."""
 
-    size: Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32", **cel.rules(cel.SEGMENT_SIZE)})]
+    size: Annotated[int, Field(ge=1, le=LARGEST, json_schema_extra={"format": "int64", **cel.rules(cel.SEGMENT_SIZE)})]
     """Members per segment."""
     required_topology: Level
     """The level (a node label key or a level name) of which one domain holds a whole segment."""
@@ -66,11 +66,9 @@ class PodGroupSegment(Part):
 class PodGroupSpec(Part):
     """What the group asks for."""
 
-    min_member: Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32", **cel.rules(cel.MIN_MEMBER)})] | None = None
+    min_member: Annotated[int, Field(ge=1, le=LARGEST, json_schema_extra={"format": "int64", **cel.rules(cel.MIN_MEMBER)})] | None = None
     """Pods that must be placed together or not at all. Where the workload has a size (LeaderWorkerSet), its size counts."""
-    schedule_timeout_seconds: Annotated[int, Field(ge=1, le=INT32_MAX, json_schema_extra={"format": "int32", **cel.rules(cel.SCHEDULE_TIMEOUT)})] = (
-        600
-    )
+    schedule_timeout_seconds: Annotated[int, Field(ge=1, le=LARGEST, json_schema_extra={"format": "int64", **cel.rules(cel.SCHEDULE_TIMEOUT)})] = 600
     """How long the group may wait for a placement, in seconds, from the moment when its members can exist."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the group, for the order of groups."""
@@ -119,7 +117,7 @@ class PreferredLevel(Part):
 
     topology_key: Level
     """The level: a node label key or a level name."""
-    weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT, json_schema_extra={"format": "int32", **cel.rules(cel.WEIGHT)})]
+    weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT, json_schema_extra={"format": "int64", **cel.rules(cel.WEIGHT)})]
     """What each domain of this level beyond the first costs."""
 
 
@@ -213,7 +211,8 @@ class PlacementSpec(Part):
     """Version of the assignment; whoever supersedes a record raises it."""
     deadline: AwareDatetime
     """When the record stops to hold the seats of members that are not bound."""
-    members: Annotated[list[PlacementMember], Field(min_length=1, max_length=MAX_MEMBERS, json_schema_extra=cel.list_map("pod"))]
+    # Atomic: with a key per item the server's bookkeeping (managedFields) would nearly double the size of the object.
+    members: Annotated[list[PlacementMember], Field(min_length=1, max_length=MAX_MEMBERS, json_schema_extra=cel.atomic())]
     """One row per member, in rank order."""
 
 
@@ -239,90 +238,3 @@ class Placement(Part):
 
     spec: PlacementSpec
     status: PlacementStatus | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column of ``kubectl get``; ``wide`` ones are shown with ``-o wide`` only."""
-
-    name: str
-    path: str
-    type: Literal["string", "integer", "date"] = "string"
-    wide: bool = False
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomResource:
-    """One custom resource: its names, its model and how ``kubectl get`` shows it."""
-
-    group: str
-    version: str
-    kind: str
-    plural: str
-    short_names: tuple[str, ...]
-    model: type[BaseModel]
-    columns: tuple[Column, ...]
-
-    @property
-    def api_version(self) -> str:
-        """``group/version``."""
-        return f"{self.group}/{self.version}"
-
-
-AGE: Final = Column(name="Age", path=".metadata.creationTimestamp", type="date")
-
-CUSTOM_RESOURCES: Final[tuple[CustomResource, ...]] = (
-    CustomResource(
-        group="scheduling.run.ai",
-        version="v1",
-        kind="PodGroup",
-        plural="podgroups",
-        short_names=(),  # "pg" belongs to other PodGroups
-        model=PodGroup,
-        columns=(
-            Column(name="Phase", path=".status.phase"),
-            Column(name="Min", path=".spec.minMember", type="integer", description="Pods that are placed together or not at all."),
-            Column(name="Desired", path=".status.desired", type="integer"),
-            Column(name="Scheduled", path=".status.scheduled", type="integer"),
-            Column(name="Running", path=".status.running", type="integer"),
-            Column(name="Cost", path=".status.cost", type="integer", description="Weight times domains beyond the first, over all levels."),
-            Column(name="Proof", path=".status.proof", wide=True),
-            Column(name="Policy", path=".spec.topologyPolicy", wide=True),
-            Column(name="Required", path=".spec.requiredTopology", wide=True),
-            Column(name="Message", path=".status.message", wide=True),
-            AGE,
-        ),
-    ),
-    CustomResource(
-        group="scheduling.run.ai",
-        version="v1",
-        kind="TopologyPolicy",
-        plural="topologypolicies",
-        short_names=("tpol",),
-        model=TopologyPolicy,
-        columns=(
-            Column(name="Required", path=".spec.requiredTopology"),
-            Column(name="Preferred", path=".spec.preferredTopology[*].topologyKey"),
-            Column(name="Selector", path=".spec.selector", wide=True, description="Without one the policy is the default of its namespace."),
-            AGE,
-        ),
-    ),
-    CustomResource(
-        group="coterie.dev",
-        version="v1alpha1",
-        kind="Placement",
-        plural="placements",
-        short_names=("cpl",),
-        model=Placement,
-        columns=(
-            Column(name="Gang", path=".spec.gang.name"),
-            Column(name="Phase", path=".status.phase", description="Empty: Committed, nothing is settled yet."),
-            Column(name="Bound", path=".status.bound", type="integer", description="Members that are bound."),
-            Column(name="Epoch", path=".spec.epoch", type="integer"),
-            Column(name="Settled", path=".status.observedEpoch", type="integer", wide=True, description="The epoch that is settled."),
-            Column(name="Deadline", path=".spec.deadline", wide=True),
-            AGE,
-        ),
-    ),
-)

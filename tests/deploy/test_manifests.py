@@ -10,7 +10,7 @@ import yaml
 
 from scheduler import config
 from scheduler.kube import api, crdgen
-from scheduler.kube.crds import CUSTOM_RESOURCES
+from scheduler.kube.crdtable import CUSTOM_RESOURCES
 from scheduler.kube.verbs import VERBS
 from tests.deploy.rendering import BASE, DEPLOY, WITHOUT_POD_GROUP, Object, documents, identity, render
 

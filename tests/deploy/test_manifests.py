@@ -12,6 +12,7 @@ from scheduler import config
 from scheduler.kube import api, crdgen
 from scheduler.kube.crdtable import CUSTOM_RESOURCES
 from scheduler.kube.verbs import VERBS
+from scheduler.kube.watched import WATCHED
 from tests.deploy.rendering import BASE, DEPLOY, WITHOUT_POD_GROUP, Object, documents, identity, render
 
 OBJECTS = render(DEPLOY)
@@ -146,6 +147,11 @@ def test_every_resource_that_the_client_names_has_a_right() -> None:
     named = {(each.group, each.plural) for each in vars(api).values() if isinstance(each, api.Resource)}
     assert named
     assert named <= rights
+
+
+def test_every_resource_that_the_scheduler_follows_can_be_listed_and_watched() -> None:
+    followed = {(right.group, right.resource) for right in VERBS if {"list", "watch"} <= set(right.verbs)}
+    assert {(row.group, row.plural) for row in WATCHED} == followed
 
 
 def test_people_who_may_edit_a_namespace_do_not_write_commit_records() -> None:

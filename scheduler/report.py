@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from scheduler.state.gang import Advice
 from scheduler.state.plan import LevelCount, NodeVerdict, Placed, Plan, Relaxation, Room, Unplaced
 from scheduler.state.problems import InputProblem
+from scheduler.state.resources import GPU
 from scheduler.state.snapshot import Snapshot
 
 Status = Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN", "UNSUPPORTED", "WAITING"]
@@ -66,6 +67,8 @@ class MemberSeat(_Model):
     rank: int
     node: str | None
     bound: bool
+    gpus: int
+    """GPUs that the pod requests."""
 
 
 class RoomRow(_Model):
@@ -249,6 +252,7 @@ def _members(plan: Plan) -> list[MemberSeat]:
                 rank=member.rank,
                 node=seat.node if seat else member.pod.node,
                 bound=member.pod.node is not None,
+                gpus=member.pod.shape.requests.amount(GPU),
             )
         )
     return rows

@@ -77,7 +77,10 @@ class Index:
         if self._ref.get(pod.uid) not in (None, ref):
             self.remove(pod.uid)
         self._ref[pod.uid] = ref
-        self._members.setdefault(ref, {})[pod.uid] = pod
+        members = self._members.setdefault(ref, {})
+        if pod.uid in members:
+            self._leave(members[pod.uid])  # its label may have changed without moving it to another group
+        members[pod.uid] = pod
         self._dirty.add(ref)
         self._read(pod.uid, reads(pod, world))
         self._join(pod)
@@ -143,9 +146,7 @@ class Index:
 
     def _join(self, pod: Pod) -> None:
         name = pod_group_named(pod)
-        if name is None or pod.terminating:
-            self._leave(pod)
-        else:
+        if name is not None and not pod.terminating:
             self._joined.setdefault((pod.namespace, name), {})[pod.uid] = pod
 
     def _leave(self, pod: Pod) -> None:
@@ -177,7 +178,7 @@ def gangs(
         advice=advice,
         problems=(*problems, *_problems(made, world, to_decide, groups)),
         groups=groups,
-        strays={uid: why for one in made for uid, why in sorted(one.strays)},
+        strays=dict(sorted(stray for one in made for stray in one.strays)),
     )
     if index.scheduler_name is not None:
         return grouping

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from scheduler.decide.matching import expression_matches
 from scheduler.state.gang import Advice
-from scheduler.state.objects import Pod, Requirement
+from scheduler.state.objects import Pod
 from scheduler.state.problems import InputProblem
 from scheduler.state.world import TopologyPolicy, World
 
@@ -25,7 +26,7 @@ class Policies:
         if not self.selecting:
             return ()
         labels = {tuple(sorted(pod.labels.items())): pod.labels for pod in pods}
-        return tuple(p for p in self.selecting if any(matches(p.selector or (), found) for found in labels.values()))
+        return tuple(p for p in self.selecting if any(_meets(p, found) for found in labels.values()))
 
 
 def by_namespace(world: World) -> dict[str, Policies]:
@@ -43,23 +44,8 @@ def by_namespace(world: World) -> dict[str, Policies]:
     }
 
 
-def matches(selector: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
-    """Whether labels meet every requirement of a label selector; an absent label meets NotIn and DoesNotExist only."""
-    return all(_meets(requirement, labels.get(requirement.key)) for requirement in selector)
-
-
-def _meets(requirement: Requirement, value: str | None) -> bool:
-    match requirement.operator:
-        case "In":
-            return value is not None and value in requirement.values
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case _:
-            return False  # Gt and Lt exist for node labels only
+def _meets(policy: TopologyPolicy, labels: Mapping[str, str]) -> bool:
+    return all(expression_matches(requirement, labels) for requirement in policy.selector or ())
 
 
 def several_defaults(policies: Policies) -> tuple[tuple[Advice, ...], tuple[InputProblem, ...]]:

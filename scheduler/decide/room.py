@@ -1,238 +1,180 @@
-"""How many members of a gang a set of nodes can hold, and what is short: counting for explanations and relaxations.
-
-Nothing here decides a placement. Counting is exact where the counts of all roles but the largest span few combinations (a
-leader and its workers, a handful of roles); beyond that the filling is greedy and `Ground.exact` says so.
-"""
+"""How much of a gang each domain of its required level could hold, and what is short there; and the most that fits anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scheduler.state.objects import Pod, Shape
+from scheduler.decide.arrays import Arrays, Checks
+from scheduler.decide.demand import Wish, Wishes
+from scheduler.decide.usage import NodeTable, table
+from scheduler.solve import greedy
+from scheduler.solve.instance import Instance, instance
+from scheduler.solve.problem import Bools, Ints, Problem
+from scheduler.solve.solution import Solution, SolveStatus
+from scheduler.solve.solver import Budget, Solver
+from scheduler.state.gang import Gang
+from scheduler.state.plan import Room
+from scheduler.state.resources import PODS
+from scheduler.state.snapshot import Snapshot
 
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
-
-CELLS: Final = 2048
-"""Most combinations of role counts that are counted exactly."""
-_PLENTY: Final = 2**40
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Role:
-    """Pending members that are interchangeable."""
-
-    name: str
-    shape: Shape
-    pods: tuple[Pod, ...]
-    must: int
-    """How many of them belong to the core in any case (a leader)."""
-
-    @property
-    def count(self) -> int:
-        """How many pods of this role are to be placed."""
-        return len(self.pods)
+_EXACT: Final = 2**45
+"""Free amounts of one node are cut here before they are added up."""
+CLUSTER: Final = "cluster"
+"""Name of the only room of a gang without a required level."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ground:
-    """Pending roles (the largest last) and nodes as arrays, K resources in the order in which they count as harm."""
-
-    roles: tuple[Role, ...]
-    need: int
-    """Pending members that must be placed."""
-    resources: tuple[str, ...]
-    request: Ints
-    """int64[R, K]."""
-    conflict: Bools
-    """bool[R, R]: pods of the two roles never share a node."""
-    free: Ints
-    """int64[N, K], never negative."""
-    allocatable: Ints
-    """int64[N, K]."""
-    allowed: Bools
-    """bool[R, N]: every check but room passes."""
-
-    @cached_property
-    def dims(self) -> tuple[int, ...]:
-        """Counts + 1 of all roles but the last: the shape of a frontier."""
-        return tuple(r.count + 1 for r in self.roles[:-1]) or (1,)
-
-    @property
-    def exact(self) -> bool:
-        """Whether rooms are exact; else they are what a greedy filling reaches."""
-        return int(np.prod(self.dims)) <= CELLS
-
-    @cached_property
-    def grid(self) -> Ints:
-        """int64[cells, R - 1]: every combination of counts of all roles but the last."""
-        if len(self.roles) == 1:
-            return np.zeros((1, 0), dtype=np.int64)
-        return np.stack([axis.ravel() for axis in np.indices(self.dims)], axis=1).astype(np.int64)
+def unpriced(problem: Problem, *, required: bool, need: int) -> Problem:
+    """Return the problem without weights, with or without its required levels, for another number of pods."""
+    levels = tuple(replace(v, weight=0, tie=False, required=v.required and required) for v in problem.levels)
+    return replace(problem, levels=levels, need=need)
 
 
-def room(ground: Ground, nodes: Ints, free: Ints | None = None) -> tuple[int, bool]:
-    """Return how many pending members these nodes hold, and whether that is enough (the must-have roles included).
+def fits(problem: Problem, solver: Solver, budget: Budget) -> int:
+    """Return the most pods that fit under the same required levels, the leaders among them; the most found when the budget ends first."""
+    if len(problem.count) == 1:
+        return max((_single(known, known.play[known.cell[known.play] == c]) for known in [instance(problem)] for c in range(known.cells)), default=0)
+    solution: Solution = solver(unpriced(problem, required=True, need=max(1, int(problem.must.sum()))), budget)
+    found = solution.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
+    return sum(sum(load.pods) * load.nodes for load in solution.loads) if found else 0
 
-    ``free`` stands for ``ground.free`` in what-ifs. A room that is not enough is always less than the need.
+
+def rooms(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: Checks) -> tuple[Room, ...]:
+    """Return the rooms of the gang's required level, largest first, then by name; of the whole cluster where it requires none.
+
+    Where running members pin a domain, only that one is of use and is listed. With several roles a room is what best fit
+    finds.
     """
-    left = ground.free if free is None else free
-    if not ground.roles:
-        return 0, ground.need <= 0
-    if not ground.exact:
-        counts = fill(ground, nodes, left.copy())
-        enough = sum(counts) >= ground.need and all(c >= r.must for c, r in zip(counts, ground.roles, strict=True))
-        return _said(sum(counts), ground.need, enough=enough)
-    return best(ground, frontier(ground, nodes, left))
-
-
-def _said(count: int, need: int, *, enough: bool) -> tuple[int, bool]:
-    return (count, True) if enough else (max(0, min(count, need - 1)), False)
-
-
-def best(ground: Ground, table: Ints) -> tuple[int, bool]:
-    """Return the most members in a frontier, and whether they are enough."""
-    others = ground.grid.sum(axis=1)
-    totals = np.where(table.ravel() >= 0, table.ravel() + others, -1)
-    must = np.array([r.must for r in ground.roles[:-1]], dtype=np.int64)
-    complete = (ground.grid >= must).all(axis=1) & (table.ravel() >= ground.roles[-1].must)
-    core = int(totals[complete].max(initial=-1))
-    return _said(core if core >= ground.need else int(totals.max()), ground.need, enough=core >= ground.need)
-
-
-def frontier(ground: Ground, nodes: Ints, free: Ints) -> Ints:
-    """Return, for each combination of counts of the other roles, the most pods of the last role beside them; -1: not even those fit.
-
-    Nodes that look alike to the gang are one class, whose frontier is combined with itself by doubling.
-    """
-    demand = (ground.request * np.array([[r.count] for r in ground.roles])).sum(axis=0)
-    looks = np.concatenate((np.minimum(free[nodes], demand), ground.allowed[:, nodes].T), axis=1)
-    kinds, counts = np.unique(looks, axis=0, return_counts=True)
-    total = np.full(ground.dims, -1, dtype=np.int64)
-    total[(0,) * len(ground.dims)] = 0
-    last = ground.roles[-1].count
-    for kind, many in zip(kinds, counts.tolist(), strict=True):
-        table = _node_frontier(ground, kind[: len(ground.resources)], kind[len(ground.resources) :] > 0)
-        for power in _powers(table, many, last):
-            total = combine(total, power, last)
-        if total.ravel()[-1] >= last:
-            break
-    return total
-
-
-def _node_frontier(ground: Ground, free: Ints, allowed: Bools) -> Ints:
-    others, last = ground.request[:-1], ground.request[-1]
-    present = ground.grid > 0
-    rest = free - ground.grid @ others if len(ground.roles) > 1 else np.broadcast_to(free, (1, len(free)))
-    fits = (rest >= 0).all(axis=1) & ~(present & ~allowed[:-1]).any(axis=1) & ~(ground.grid[:, ground.conflict[:-1, :-1].diagonal()] > 1).any(axis=1)
-    for one, other in zip(*np.nonzero(np.triu(ground.conflict[:-1, :-1], 1)), strict=True):
-        fits &= ~(present[:, one] & present[:, other])
-    asked = last > 0
-    many = np.minimum((rest[:, asked] // last[asked]).min(axis=1, initial=_PLENTY), ground.roles[-1].count)
-    if ground.conflict[-1, -1]:
-        many = np.minimum(many, 1)
-    blocked = (present & ground.conflict[-1, :-1]).any(axis=1) | (not allowed[-1])
-    many = np.where(blocked, 0, many)
-    return np.where(fits, many, -1).reshape(ground.dims)
-
-
-def _powers(table: Ints, many: int, last: int) -> list[Ints]:
-    """Return tables that combine to ``many`` nodes of one class."""
+    wish = demand.required[-1] if demand.required else None
+    column, names = _domains(snapshot, wish)
+    here = _fixed(snapshot, gang, column)
+    listed = sorted(here) if here and wish is not None else range(len(names))
+    known = instance(made.problem)
+    of_class = np.array([column[nodes[0]] for nodes in made.classes], dtype=np.int64)
+    judge = _Judge.of(snapshot, made, checks, column, len(names))
     found = []
-    while many:
-        if many & 1:
-            found.append(table)
-        many >>= 1
-        if many:
-            table = combine(table, table, last)
+    for domain in listed:
+        missing = made.problem.count - _held(known, known.play[of_class[known.play] == domain])
+        needed = gang.min_member
+        room = here.get(domain, 0) + int(made.problem.count.sum() - missing.sum())
+        found.append(
+            Room(
+                key="" if wish is None else wish.key,
+                name=CLUSTER if wish is None else wish.name,
+                domain=names[domain],
+                room=room,
+                needed=needed,
+                short=judge.short(domain, missing) if room < needed or wish is None else {},
+                checks=judge.refused(domain),
+            )
+        )
+    return tuple(sorted(found, key=lambda r: (-r.room, r.domain)))
+
+
+def _domains(snapshot: Snapshot, wish: Wish | None) -> tuple[Ints, tuple[str, ...]]:
+    if wish is None:
+        return np.zeros(len(snapshot.topology.nodes), dtype=np.int64), (CLUSTER,)
+    column = snapshot.topology.column(wish.key)
+    return column.index, column.domains
+
+
+def _fixed(snapshot: Snapshot, gang: Gang, column: Ints) -> dict[int, int]:
+    """Count running members by domain."""
+    found: dict[int, int] = {}
+    for member in gang.fixed:
+        at = snapshot.topology.position.get(str(member.pod.node))
+        if at is not None and column[at] >= 0:
+            found[int(column[at])] = found.get(int(column[at]), 0) + 1
     return found
 
 
-def combine(one: Ints, other: Ints, last: int) -> Ints:
-    """Return the frontier of two disjoint sets of nodes; pods beyond the gang's counts are cut off."""
-    few, many = sorted((one, other), key=lambda t: int((t >= 0).sum()))
-    total = np.full(one.shape, -1, dtype=np.int64)
-    for cell in zip(*np.nonzero(few >= 0), strict=True):
-        to = total[tuple(slice(int(c), None) for c in cell)]
-        source = many[tuple(slice(None, size - int(c)) for c, size in zip(cell, one.shape, strict=True))]
-        np.maximum(to, np.where(source >= 0, source + few[cell], -1), out=to)
-    return np.minimum(total, last)
+def _single(known: Instance, classes: Ints) -> int:
+    return min(known.problem.total, int((known.rooms.single[0][classes] * known.nodes[classes]).sum()))
 
 
-def fill(ground: Ground, nodes: Ints, free: Ints) -> list[int]:
-    """Place roles greedily, large requests first, tight nodes first; ``free`` is changed. Return the count of each role."""
-    counts = [0] * len(ground.roles)
-    held = np.zeros((len(ground.roles), len(nodes)), dtype=np.bool_)
-    for role in sorted(range(len(ground.roles)), key=lambda r: (*(-ground.request[r]).tolist(), r)):
-        cap = capacity(ground, role, nodes, free)
-        cap[held[ground.conflict[role]].any(axis=0)] = 0
-        order = np.lexsort((np.arange(len(nodes)), cap))
-        taken = np.clip(ground.roles[role].count - (np.cumsum(cap[order]) - cap[order]), 0, cap[order])
-        free[nodes[order]] -= taken[:, None] * ground.request[role]
-        held[role, order] = taken > 0
-        counts[role] = int(taken.sum())
-    return counts
+def _held(known: Instance, classes: Ints) -> Ints:
+    """Return how many pods of each role fit on the classes of one domain, the best cell of it where cells are smaller."""
+    best = np.zeros(len(known.problem.count), dtype=np.int64)
+    for cell in np.unique(known.cell[classes]).tolist():
+        inside = classes[known.cell[classes] == cell]
+        if len(known.problem.count) == 1:
+            held = np.array([_single(known, inside)], dtype=np.int64)
+        else:
+            loads = greedy.fill(known, inside, known.problem.count)
+            held = sum((np.array(load.pods, dtype=np.int64) * load.nodes for load in loads), np.zeros_like(best))
+        best = held if held.sum() > best.sum() else best
+    return best
 
 
-def capacity(ground: Ground, role: int, nodes: Ints, free: Ints) -> Ints:
-    """Return int64[n]: pods of one role that each node holds, at most the role's count."""
-    asked = ground.request[role] > 0
-    each = (free[nodes][:, asked] // ground.request[role][asked]).min(axis=1, initial=_PLENTY)
-    most = 1 if ground.conflict[role, role] else ground.roles[role].count
-    return np.where(ground.allowed[role, nodes], np.minimum(each, most), 0)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Judge:
+    """Why a domain has no more room: resources that are short on nodes that pass, checks that refuse the others."""
+
+    requests: tuple[Mapping[str, int], ...]
+    """By role: what one pod asks for, itself included."""
+    wanted: tuple[int, ...]
+    passing: tuple[Ints, ...]
+    """By role: nodes of each domain that pass the checks."""
+    free: Mapping[str, Ints]
+    """By resource: what the nodes of each domain that pass for some role have left together."""
+    limits: tuple[Mapping[str, Bools], ...]
+    """By role and resource: whether more of this resource alone would let more pods of the role into the domain."""
+    refusals: Mapping[str, Ints]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, made: Arrays, checks: Checks, column: Ints, domains: int) -> _Judge:
+        """Ask the checks once for each role."""
+        known = table(snapshot)
+        shapes = [members[0].pod.shape for members in made.roles]
+        passing = [checks.allowed(snapshot, s) for s in shapes]
+        either = np.logical_or.reduce(passing)
+        requests = tuple({PODS: 1, **{n: amount for n, amount in s.requests.items() if amount > 0 and n != PODS}} for s in shapes)
+        refusals: dict[str, Bools] = {}
+        for shape in shapes:
+            for name, mask in checks.refusals(snapshot, shape):
+                refusals[name] = refusals[name] | mask if name in refusals else mask
+        return cls(
+            requests=requests,
+            wanted=tuple(len(members) for members in made.roles),
+            passing=tuple(_sums(p, column, domains) for p in passing),
+            free={n: _sums(np.minimum(known.free(n), _EXACT) * either, column, domains) for n in sorted({n for r in requests for n in r})},
+            limits=tuple(
+                _limits(known, asked, p, most=len(members), column=column, domains=domains)
+                for asked, p, members in zip(requests, passing, made.roles, strict=True)
+            ),
+            refusals={name: _sums(mask, column, domains) for name, mask in refusals.items()},
+        )
+
+    def short(self, domain: int, missing: Ints) -> dict[str, int]:
+        """Return the amounts that the missing members ask for, of each resource that keeps them out."""
+        found: dict[str, int] = {}
+        for role, left in enumerate(missing.tolist()):
+            if not left or not self.passing[role][domain]:
+                continue
+            for name, amount in self.requests[role].items():
+                together = sum(n * asked.get(name, 0) for n, asked in zip(self.wanted, self.requests, strict=True))
+                if self.limits[role][name][domain] or together > self.free[name][domain]:
+                    found[name] = found.get(name, 0) + left * amount
+        return dict(sorted(found.items()))
+
+    def refused(self, domain: int) -> dict[str, int]:
+        """Return how many nodes of the domain each check refuses for some role."""
+        return {name: int(count[domain]) for name, count in self.refusals.items() if count[domain]}
 
 
-def short(ground: Ground, nodes: Ints, missing: int) -> dict[str, int]:
-    """Return the least amounts, by resource, that must become free on these nodes for ``missing`` more members (in a greedy filling)."""
-    free = ground.free.copy()
-    counts = fill(ground, nodes, free)
-    lacking = np.zeros(len(ground.resources), dtype=np.int64)
-    order = sorted(range(len(ground.roles)), key=lambda r: (counts[r] >= ground.roles[r].must, *ground.request[r].tolist(), r))
-    for role in order:
-        many = min(missing, ground.roles[role].count - counts[role])
-        if many > 0 and ground.allowed[role, nodes].any():
-            lacking += _lacking(ground, role, nodes, free, many)
-        missing -= max(0, many)
-    return {name: int(amount) for name, amount in zip(ground.resources, lacking, strict=True) if amount > 0}
+def _limits(known: NodeTable, asked: Mapping[str, int], passing: Bools, *, most: int, column: Ints, domains: int) -> dict[str, Bools]:
+    rooms = {name: np.minimum(known.free(name) // amount, most) * passing for name, amount in asked.items()}
+    every = _sums(np.min(list(rooms.values()), axis=0), column, domains)
+    found = {}
+    for name in rooms:
+        others = np.min([room for key, room in rooms.items() if key != name] or [passing * most], axis=0)
+        found[name] = (every < most) & (_sums(others, column, domains) > every)
+    return found
 
 
-def _lacking(ground: Ground, role: int, nodes: Ints, free: Ints, many: int) -> Ints:
-    request, inside = ground.request[role], nodes[ground.allowed[role, nodes]]
-    left, whole = free[inside], ground.allocatable[inside]
-    asked = request > 0
-    held = (left[:, asked] // request[asked]).min(axis=1, initial=_PLENTY)
-    steps: list[Ints] = []
-    before = np.zeros_like(left)
-    for step in range(1, many + 1):
-        wanted = (held + step)[:, None] * request
-        possible = (wanted <= whole).all(axis=1)
-        if not possible.any():
-            break
-        deficit = np.maximum(wanted - left, 0)
-        steps.append((deficit - before)[possible])
-        before = deficit
-    rows = np.concatenate(steps) if steps else np.zeros((0, len(request)), dtype=np.int64)
-    chosen = rows[np.lexsort(rows.T[::-1])][:many]
-    total: Ints = chosen.sum(axis=0) + _beyond(request, left, many - len(chosen))
-    return total
-
-
-def _beyond(request: Ints, left: Ints, many: int) -> Ints:
-    """Return what members lack that fit no node even when it is empty: what too little is left of, else the most precious they ask for."""
-    total = request * many
-    scarce = left.sum(axis=0) < total
-    if not scarce.any():
-        scarce[np.flatnonzero(request)[:1]] = True
-    return np.where(scarce, total, 0)
-
-
-def order_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Order resources by how much harm it does to lack them: devices first, then memory, CPU and the rest."""
-    common = ("memory", "cpu", "ephemeral-storage", "pods")
-    return tuple(sorted(names, key=lambda n: (common.index(n) if n in common else -1, n)))
+def _sums(values: Ints | Bools, column: Ints, domains: int) -> Ints:
+    inside = column >= 0
+    return np.bincount(column[inside], values[inside].astype(float), minlength=domains).astype(np.int64)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
+
+LARGEST: Final = 2**53
+"""Costs must stay below this: sums of them then stay below 2^62 in the solver and exact in floating point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,12 +28,16 @@ class LevelColumn:
     required: bool
     host: bool
     """Every node is a domain of its own: the narrowest level."""
+    tie: bool = False
+    """Only among plans of equal cost the one with fewer of these domains is better."""
     domain: Ints
     """int64[C]; at the host level unused (-1)."""
     occupied: frozenset[int]
     """Domains that the gang's fixed members occupy already."""
     occupied_unlabelled: int
     """Fixed members' nodes without the label (or, at the host level, fixed members' nodes): domains that count already."""
+    worth: Ints
+    """int64[D]: what the free room of each domain, all its nodes counted, is worth to later gangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,11 +46,11 @@ class Problem:
 
     At least ``need`` pods must be placed (the core; ``must[r]`` of them of role r at least), the others if they fit.
     The aims and their order are placement.md's: (1) the core at the least cost, (2) as many more as fit, (3) the cost of
-    all, then (5) the least harm to later gangs.
+    all, then (5) the least harm to later gangs: see `scheduler.solve.cost`.
     """
 
     count: Ints
-    """int64[R]: pods to place, by role."""
+    """int64[R]: pods to place, by role; each at least 1."""
     must: Ints
     """int64[R]: of these, how many belong to the core in any case (a leader)."""
     need: int
@@ -60,5 +67,27 @@ class Problem:
     occupied_host: Bools
     """bool[C]: whether the nodes of the class hold fixed members of the gang (no new host domain)."""
     levels: tuple[LevelColumn, ...]
-    value: Ints
-    """int64[K]: what a free unit of each resource is worth when harm to later gangs is measured (GPUs first)."""
+    worth: Ints
+    """int64[C]: what one node's free room is worth to later gangs (GPUs first), in small whole numbers."""
+
+    def __post_init__(self) -> None:
+        """Refuse weights that no exact sum can hold."""
+        domains = int(self.count.sum()) + max((len(v.occupied) + v.occupied_unlabelled for v in self.levels), default=0)
+        largest = sum(v.weight for v in self.levels) * domains
+        if largest >= LARGEST:
+            raise ValueError(f"weights: found sums up to {largest}, expected less than {LARGEST}")
+
+    @property
+    def total(self) -> int:
+        """Pods to place, of all roles."""
+        return int(self.count.sum())
+
+    @property
+    def core(self) -> int:
+        """Pods that must be placed: ``need``, or the leaders where they are more."""
+        return min(self.total, max(self.need, int(self.must.sum())))
+
+    @property
+    def elastic(self) -> bool:
+        """Whether some pods may be left out."""
+        return self.core < self.total

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from scheduler.solve.bounds import Bounds
+from scheduler.solve.instance import Instance
 from scheduler.solve.problem import Problem
-from scheduler.solve.solution import Solution
+from scheduler.solve.solution import Load, Solution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +34,24 @@ class Budget:
             raise ValueError(f"budget: workers: found {self.workers}, expected at least 1")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A valid placement to begin with; ``core`` are the loads of the least pods that must be placed, within ``loads``."""
+
+    loads: tuple[Load, ...]
+    core: tuple[Load, ...]
+
+
+class Exact(Protocol):
+    """An exact engine behind the door: it gets what the door has derived and proved already."""
+
+    def __call__(self, instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
+        """Return the best placement found, never a worse one than the start."""
+        ...
+
+
 class Solver(Protocol):
-    """An engine: a pure function of problem and budget."""
+    """What decides a problem from beginning to end: a pure function of problem and budget."""
 
     def __call__(self, problem: Problem, budget: Budget) -> Solution:
         """Return the best placement found, with its proof or without."""

@@ -1,0 +1,189 @@
+"""From a snapshot and a gang to the arrays of a `Problem`: nodes that no role, level or later gang can tell apart become one class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from scheduler.decide.demand import Wish
+from scheduler.decide.usage import LARGEST, NodeTable, table
+from scheduler.solve.grouping import codes
+from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem
+from scheduler.state.gang import Gang, Member
+from scheduler.state.objects import Shape
+from scheduler.state.resources import GPU, PODS
+from scheduler.state.snapshot import Snapshot
+
+Refusals: TypeAlias = Callable[[Snapshot, Shape], tuple[tuple[str, Bools], ...]]
+
+LEADER: Final = "leader"
+_STEPS: Final = 16
+"""Grades of the worth of a node's room where no device is asked for; a device counts as much as all of it together."""
+_MOST_SUMS: Final = 4096
+_DEVICES: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """The node checks, passed in because stages do not know each other (`scheduler.decide.filters` has them)."""
+
+    allowed: Callable[[Snapshot, Shape], Bools]
+    """bool[N] in the order of ``snapshot.topology.nodes``: every check but room passes."""
+    conflicts: Callable[[Shape, Shape], bool]
+    """Whether pods of the two shapes can never share a node."""
+    refusals: Refusals
+    """For each check but room that refuses somewhere: its name and where it is the first to refuse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arrays:
+    """The problem, and the way back from its classes to nodes and from its roles to members."""
+
+    problem: Problem
+    roles: tuple[tuple[Member, ...], ...]
+    """Pending members by role, those first that are placed first where not all are: the oldest."""
+    classes: tuple[Ints, ...]
+    """Positions of the nodes of each class: the fullest first, then by name."""
+    overcommitted: Ints
+    """Positions of nodes where pods use more than there is; they count as having nothing left of it."""
+
+
+def roles(gang: Gang) -> tuple[tuple[Member, ...], ...]:
+    """Group pending members by role and shape; in each, the oldest first."""
+    found: dict[tuple[str, Shape], list[Member]] = {}
+    for member in gang.pending:
+        found.setdefault((member.role, member.pod.shape), []).append(member)
+    return tuple(tuple(sorted(members, key=lambda m: (m.pod.created, m.rank, m.pod.key))) for members in found.values())
+
+
+def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Checks) -> Arrays:
+    """Build the problem of a gang's pending members."""
+    known = table(snapshot)
+    groups = roles(gang)
+    shapes = [members[0].pod.shape for members in groups]
+    names = _resources(shapes)
+    count = np.array([len(members) for members in groups], dtype=np.int64)
+    request = np.array([[1 if n == PODS else min(s.requests.amount(n), LARGEST) for n in names] for s in shapes], dtype=np.int64).reshape(
+        len(shapes), -1
+    )
+    free = np.stack([known.free(n) for n in names], axis=1)
+    allowed = np.array([checks.allowed(snapshot, s) for s in shapes], dtype=np.bool_).reshape(len(shapes), -1)
+    fits = allowed & np.array([(free >= asked).all(axis=1) for asked in request], dtype=np.bool_).reshape(allowed.shape)
+    useful = np.flatnonzero(fits.any(axis=0))
+    worth, exact = _worth(known, names)
+    occupied = _occupied(known, gang)
+    room = _canonical(free[useful], request, count)
+    columns = [_column(snapshot, wish) for wish in wishes]
+    class_of, first = codes(
+        [*fits[:, useful], *room.T, worth[useful], occupied[useful], *(c[useful] for c in columns)],
+        len(useful),
+    )
+    order = np.lexsort((useful, exact[useful], class_of))
+    classes = tuple(np.split(useful[order], np.searchsorted(class_of[order], np.arange(1, len(first))))) if len(first) else ()
+    problem = Problem(
+        count=count,
+        must=np.array([len(members) if members[0].role == LEADER else 0 for members in groups], dtype=np.int64),
+        need=max(0, gang.min_member - len(gang.fixed)),
+        request=request,
+        conflict=_conflicts(shapes, checks),
+        nodes=np.array([len(c) for c in classes], dtype=np.int64),
+        free=room[first],
+        allowed=fits[:, useful][:, first],
+        occupied_host=occupied[useful][first],
+        levels=tuple(_level(known, gang, w, c, of_class=useful[first], worth=worth) for w, c in zip(wishes, columns, strict=True)),
+        worth=worth[useful][first],
+    )
+    return Arrays(problem=problem, roles=groups, classes=classes, overcommitted=_overcommitted(known, names))
+
+
+def _resources(shapes: Sequence[Shape]) -> list[str]:
+    return sorted({PODS, *(name for s in shapes for name, amount in s.requests.items() if amount > 0)})
+
+
+def _conflicts(shapes: Sequence[Shape], checks: Checks) -> Bools:
+    return np.array([[checks.conflicts(a, b) for b in shapes] for a in shapes], dtype=np.bool_).reshape(len(shapes), len(shapes))
+
+
+def _canonical(free: Ints, request: Ints, count: Ints) -> Ints:
+    """Round free amounts down to what some pods of the gang add up to, and cut them at all of it: the same loads fit, in fewer classes.
+
+    With one role, all resources say the same: how many pods fit.
+    """
+    if len(count) == 1:
+        asked = request[0] > 0
+        fits = np.minimum((free[:, asked] // request[0][asked]).min(axis=1), count[0])
+        return np.asarray(fits[:, None] * request[0])
+    if np.prod(count.astype(float) + 1) > _MOST_SUMS:
+        every = [min(LARGEST, sum(a * n for a, n in zip(asked, count.tolist(), strict=True))) for asked in request.T.tolist()]
+        return np.minimum(free, np.array(every, dtype=np.int64))
+    found = np.empty_like(free)
+    for k in range(free.shape[1]):
+        sums = np.zeros(1, dtype=np.int64)
+        largest = int(free[:, k].max(initial=0))
+        for asked, most in zip(request[:, k].tolist(), count.tolist(), strict=True):
+            sums = np.unique((sums[:, None] + asked * np.arange(min(most, largest // max(asked, 1)) + 1)).ravel())
+        found[:, k] = sums[np.searchsorted(sums, free[:, k], side="right") - 1]
+    return found
+
+
+def _worth(known: NodeTable, names: Sequence[str]) -> tuple[Ints, Ints]:
+    """Return what each node's free room is worth to later gangs: graded for the classes, exact for the order inside them.
+
+    Free devices (extended resources that the gang asks for, GPUs always) come first; CPU, memory and the like in grades
+    of the largest node, and in the classes only where no device is asked for.
+    """
+    size = len(known.position)
+    devices, rest = np.zeros(size, dtype=np.int64), np.zeros(size)
+    asked = [n for n in names if "/" in n]
+    for name in {GPU, *asked}:
+        unit = max(1, int(known.total(name).max(initial=0)) // _DEVICES)
+        devices = devices + known.free(name) // unit
+    others = [n for n in names if n != PODS and "/" not in n] or [PODS]
+    for name in others:
+        rest += known.free(name) / max(1, int(known.total(name).max(initial=0))) / len(others)
+    fine = np.floor(rest * (2**20 - 1)).astype(np.int64)
+    if asked:
+        return devices, devices * 2**20 + fine
+    return devices * _STEPS + np.floor(rest * (_STEPS - 1)).astype(np.int64), devices * 2**20 + fine
+
+
+def _occupied(known: NodeTable, gang: Gang) -> Bools:
+    found = np.zeros(len(known.position), dtype=np.bool_)
+    for member in gang.fixed:
+        at = known.position.get(str(member.pod.node))
+        if at is not None:
+            found[at] = True
+    return found
+
+
+def _column(snapshot: Snapshot, wish: Wish) -> Ints:
+    """Return the domain of each node; nothing at the host level, where nodes tell themselves apart, and for a level that none carries."""
+    if wish.host or not wish.carried:
+        return np.full(len(snapshot.topology.nodes), -1, dtype=np.int64)
+    return snapshot.topology.column(wish.key).index
+
+
+def _level(known: NodeTable, gang: Gang, wish: Wish, column: Ints, *, of_class: Ints, worth: Ints) -> LevelColumn:
+    hosts = {str(m.pod.node) for m in gang.fixed}
+    domains = {host: -1 if (at := known.position.get(host)) is None else int(column[at]) for host in hosts}
+    labelled = column >= 0
+    return LevelColumn(
+        weight=wish.weight,
+        required=wish.required,
+        host=wish.host,
+        tie=wish.tie,
+        domain=column[of_class],
+        occupied=frozenset(d for d in domains.values() if d >= 0),
+        occupied_unlabelled=sum(d < 0 for d in domains.values()),
+        worth=np.bincount(column[labelled], worth[labelled], minlength=int(column.max(initial=-1)) + 1).astype(np.int64),
+    )
+
+
+def _overcommitted(known: NodeTable, names: Sequence[str]) -> Ints:
+    found = np.zeros(len(known.position), dtype=np.bool_)
+    for name in names:
+        found |= known.overcommitted(name)
+    return np.flatnonzero(found)

@@ -1,0 +1,164 @@
+"""Why a gang gets no seats: the gates before the search, and the sentence and the numbers after a proved or unproved no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.decide import room
+from scheduler.decide.arrays import Arrays, Checks
+from scheduler.decide.demand import Wish, Wishes
+from scheduler.solve.solution import Solution, SolveStatus
+from scheduler.solve.solver import Budget, Solver
+from scheduler.state.gang import Gang
+from scheduler.state.plan import Decision, Room, Unplaced
+from scheduler.state.reasons import BY_CODE
+from scheduler.state.resources import quantity
+from scheduler.state.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """The question that was answered with no."""
+
+    snapshot: Snapshot
+    gang: Gang
+    demand: Wishes
+    arrays: Arrays
+    solver: Solver
+    budget: Budget
+    checks: Checks
+
+
+def gate(gang: Gang) -> Unplaced | None:
+    """Return why the gang is not to be decided at all: it waits, or it asks for what is not done yet."""
+    if gang.waiting is not None:
+        return _unplaced(gang, gang.waiting.code, gang.waiting.message)
+    if len(gang.members) < gang.min_member:
+        return _unplaced(gang, "MembersMissing", f"{len(gang.members)} members exist, minMember is {gang.min_member}.")
+    for member in gang.pending:
+        for field in member.pod.shape.unsupported:
+            message = f"Pod {member.pod.key}: {field.field} ({field.message}) is checked by {field.check}, which Coterie does not do yet."
+            return _unplaced(gang, "NotChecked", message)
+    if gang.demand.segments:
+        sizes = ", ".join(f"{s.size} members each in one {s.required or 'group'}" for s in gang.demand.segments)
+        return _unplaced(gang, "NotImplemented", f"The gang asks for segments ({sizes}; {gang.demand.source}), which Coterie does not place yet.")
+    return None
+
+
+def unknown_level(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | None:
+    """Refuse a required level that no node carries, and name the nearest that exists."""
+    wish = demand.unknown
+    if wish is None:
+        return None
+    near = snapshot.topology.nearest(wish.key)
+    hint = f" The nearest that exists is {near}." if near else ""
+    count = len(snapshot.topology.nodes)
+    message = f"None of the {count} nodes carries the required level {wish.key} ({gang.demand.source}).{hint}"
+    return _unplaced(gang, "UnknownLevel", message, fits=0)
+
+
+def split(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | None:
+    """Refuse what running members have made impossible: they lie in several domains of a required level, or in none."""
+    for wish in demand.required:
+        column = snapshot.topology.column(wish.key)
+        found: dict[str, int] = {}
+        for member in gang.fixed:
+            at = snapshot.topology.position.get(str(member.pod.node))
+            domain = (
+                column.domains[int(column.index[at])] if at is not None and column.index[at] >= 0 else f"node {member.pod.node} (without the label)"
+            )
+            found[domain] = found.get(domain, 0) + 1
+        outside = [d for d in found if d not in column.domains]
+        if len(found) > 1 or outside:
+            where = ", ".join(f"{n} in {d}" for d, n in sorted(found.items()))
+            message = f"All members must lie in one {wish.name} ({wish.key}), but {len(gang.fixed)} run already: {where}."
+            return _unplaced(gang, "MembersSplit", message)
+    return None
+
+
+def unknown(ask: Ask, solution: Solution) -> Unplaced:
+    """Say that the budget ended before an answer."""
+    problem = ask.arrays.problem
+    message = (
+        f"No placement of {problem.core} members was found or ruled out within {ask.budget.deterministic_seconds:g} deterministic seconds "
+        f"({len(problem.nodes)} classes of nodes, {len(problem.count)} roles, {len(problem.levels)} levels)."
+    )
+    return _unplaced(ask.gang, "BudgetExhausted", message, engine=solution.engine)
+
+
+def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
+    """Say why no placement exists: with the rooms and the most that fits, or only that it is so."""
+    gang, required = ask.gang, ask.demand.required
+    blocked = _blocked(ask)
+    if not explained:
+        code = blocked[0] if blocked else "NotEnoughRoom"
+        return _unplaced(gang, code, "No placement exists.", engine=solution.engine)
+    listed = room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
+    most = len(gang.fixed) + room.fits(ask.arrays.problem, ask.solver, ask.budget)
+    if blocked:
+        code, message = blocked
+    elif required and gang.fixed:
+        code, message = "PinnedDomainFull", _pinned(gang, required[-1], listed)
+    elif required and _fits_anywhere(ask):
+        code, message = "NoDomainHoldsAll", _no_domain(gang, required[-1], listed, most)
+    else:
+        code, message = "NotEnoughRoom", f"{_needed(gang)} needed, {most} fit: {_best(listed)}."
+    return _unplaced(gang, code, message, engine=solution.engine, fits=most, rooms=listed)
+
+
+def _blocked(ask: Ask) -> tuple[str, str] | None:
+    """Find a role that must be placed and that no node may take, whatever room there is."""
+    problem = ask.arrays.problem
+    spare = problem.total - problem.core
+    for members, must in zip(ask.arrays.roles, problem.must.tolist(), strict=True):
+        shape = members[0].pod.shape
+        if (must or len(members) > spare) and not ask.checks.allowed(ask.snapshot, shape).any():
+            refused = ", ".join(f"{name} {int(mask.sum())}" for name, mask in ask.checks.refusals(ask.snapshot, shape))
+            count = len(ask.snapshot.topology.nodes)
+            return (
+                "NoNodePasses",
+                f"None of the {count} nodes passes the checks for role {members[0].role} (nodes refused by check: {refused or 'none'}).",
+            )
+    return None
+
+
+def _fits_anywhere(ask: Ask) -> bool:
+    problem = room.unpriced(ask.arrays.problem, required=False, need=ask.arrays.problem.need)
+    return ask.solver(problem, ask.budget).status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
+
+
+def _needed(gang: Gang) -> str:
+    return "1 member is" if gang.min_member == 1 else f"{gang.min_member} members are"
+
+
+def _pinned(gang: Gang, wish: Wish, listed: tuple[Room, ...]) -> str:
+    where = listed[0]
+    others = gang.min_member - len(gang.fixed)
+    left = where.room - len(gang.fixed)
+    return f"{len(gang.fixed)} running members pin {wish.name} {where.domain}, which has room for {left} of the {others} others{_shortage(where)}."
+
+
+def _no_domain(gang: Gang, wish: Wish, listed: tuple[Room, ...], most: int) -> str:
+    best = f"the most, {listed[0].room}, fit in {listed[0].domain}{_shortage(listed[0])}" if listed else "there is none"
+    return f"No {wish.name} ({wish.key}) holds {gang.min_member} members, {most} at most fit under the demand: {best}."
+
+
+def _best(listed: tuple[Room, ...]) -> str:
+    if not listed:
+        return "no node is of use"
+    best = listed[0]
+    where = "the cluster has" if best.name == room.CLUSTER else f"{best.name} {best.domain} has"
+    return f"{where} room for {best.room}{_shortage(best)}"
+
+
+def _shortage(found: Room) -> str:
+    parts = []
+    if found.short:
+        parts.append("short of " + ", ".join(f"{quantity(name, amount)} {name}" for name, amount in found.short.items()))
+    if found.checks:
+        parts.append("nodes refused: " + ", ".join(f"{count} by {check}" for check, count in found.checks.items()))
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _unplaced(gang: Gang, code: str, message: str, *, engine: str = "none", fits: int | None = None, rooms: tuple[Room, ...] = ()) -> Unplaced:
+    return Unplaced(gang=gang, status=BY_CODE[code].status, reason=code, message=message, fits=fits, rooms=rooms, decision=Decision(engine=engine))

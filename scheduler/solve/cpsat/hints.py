@@ -1,0 +1,67 @@
+"""A complete hint from a placement: every variable of the model gets its value, the auxiliary ones too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ortools.sat.python import cp_model
+
+from scheduler.solve.cpsat.variables import Block, Layer, Variables
+from scheduler.solve.solution import Load
+from scheduler.solve.solver import Start
+
+
+def hint(model: cp_model.CpModel, v: Variables, start: Start) -> None:
+    """Tell the model the placement; the core's nodes are the first of those that carry the same load."""
+    _layer(model, v, v.all, start.loads)
+    if v.elastic:
+        _layer(model, v, v.core, start.core)
+
+
+def _layer(model: cp_model.CpModel, v: Variables, layer: Layer, loads: tuple[Load, ...]) -> None:
+    by_class: dict[int, list[Load]] = {}
+    for load in loads:
+        by_class.setdefault(load.node_class, []).append(load)
+    for block in layer.blocks:
+        _block(model, block, by_class.get(block.node_class, []))
+    for level in layer.levels:
+        used = set() if level.level.host else {int(level.level.domain[c]) for c in by_class}
+        for domain, new in level.new.items():
+            model.add_hint(new, domain in used)
+    cells = {int(v.instance.cell[c]) for c in by_class}
+    for cell, chosen in layer.cells.items():
+        model.add_hint(chosen, cell in cells)
+
+
+def _block(model: cp_model.CpModel, block: Block, loads: list[Load]) -> None:
+    if block.uses[0][0] is None:
+        loads = _one(loads)
+    uses = [0] * len(block.uses)
+    for load in loads:
+        # A core's load may be smaller than what its node carries: the first maximal load above it is as good a guess as any.
+        uses[next((i for i, (p, _) in enumerate(block.uses) if p is None or _above(p, load.pods)), 0)] += load.nodes
+    for (_, use), n in zip(block.uses, uses, strict=True):
+        model.add_hint(use, n)
+    for role, pods in enumerate(block.pods):
+        n = sum(load.pods[role] * load.nodes for load in loads)
+        if pods is not None:
+            model.add_hint(pods, n)
+        present = block.present[role] if block.present else None
+        if present is not None:
+            model.add_hint(present, n > 0)
+
+
+def _one(loads: list[Load]) -> list[Load]:
+    """Take one node's load out of the list, for blocks of one node."""
+    if not loads:
+        return []
+    first = loads[0]
+    if first.nodes == 1:
+        loads.pop(0)
+    else:
+        loads[0] = Load(node_class=first.node_class, pods=first.pods, nodes=first.nodes - 1)
+    return [Load(node_class=first.node_class, pods=first.pods, nodes=1)]
+
+
+def _above(pattern: Iterable[int], pods: Iterable[int]) -> bool:
+    return all(p >= n for p, n in zip(pattern, pods, strict=True))

@@ -1,0 +1,25 @@
+"""The solver that callers inject: best fit and bounds, then CP-SAT, which is imported only when it is needed (0.7 s).
+
+Only entry points import this module; the core gets the solver as an argument.
+"""
+
+from __future__ import annotations
+
+from scheduler.solve import door
+from scheduler.solve.bounds import Bounds
+from scheduler.solve.instance import Instance
+from scheduler.solve.problem import Problem
+from scheduler.solve.solution import Solution
+from scheduler.solve.solver import Budget, Start
+
+
+def default(problem: Problem, budget: Budget) -> Solution:
+    """Decide a problem; see `scheduler.solve.door`."""
+    return door.solve(problem, budget, cpsat)
+
+
+def cpsat(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
+    """Ask CP-SAT."""
+    from scheduler.solve.cpsat.solver import solve  # noqa: PLC0415 - OR-Tools is slow to import and often not needed
+
+    return solve(instance, bounds, start, budget)

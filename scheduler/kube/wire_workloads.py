@@ -95,6 +95,7 @@ class JobSpec(TypedDict, total=False):
     parallelism: Count | None
     completions: Count | None
     completionMode: Literal["NonIndexed", "Indexed"] | None
+    suspend: bool | None
     template: Required[Template]
 
 

@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (build.BuildError, StartError) as error:
         print(f"controlplane: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks to its user
         return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell reports it; an interrupted build goes on at the next call
     return 0
 
 

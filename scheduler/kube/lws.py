@@ -74,6 +74,10 @@ def _why_not(pod: Pod, leader: Pod, ranked: dict[int, Pod], world: World) -> str
 
 
 def _made_for(worker: Pod, leader: Pod, world: World) -> bool:
+    # Never older than its leader; no time of creation: a manifest.
+    young = not worker.created or worker.created >= leader.created
+    if worker.uid.startswith(names.MADE_UP):
+        return young  # its StatefulSet's UID is made up as well, and a StatefulSet that runs has another
     owner = worker.owner
     known = None if owner is None else world.workloads.get(("StatefulSet", worker.namespace, owner.name))
     if owner is not None and known is not None and known.owner is not None:
@@ -82,8 +86,7 @@ def _made_for(worker: Pod, leader: Pod, world: World) -> bool:
         return known.owner.uid == leader.uid if known.owner.uid else known.owner.name == leader.name
     if ("StatefulSet", leader.namespace, leader.labels[names.LWS_NAME]) in world.workloads:
         return False  # StatefulSets are known here: this worker's own was deleted, or has not been seen yet
-    # A snapshot of nodes and pods has no StatefulSets: a worker is never older than its leader. No time of creation: a manifest.
-    return not worker.created or worker.created >= leader.created
+    return young  # a snapshot of nodes and pods has no StatefulSets
 
 
 def _size(leader: Pod, members: Sequence[Pod], workload: Workload | None, world: World) -> tuple[int | None, tuple[Advice, ...], InputProblem | None]:

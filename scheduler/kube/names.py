@@ -13,6 +13,8 @@ RUN_AI: Final = "scheduling.run.ai"
 NATIVE_GROUPS: Final = "scheduling.k8s.io"
 X_K8S_GROUPS: Final = "scheduling.x-k8s.io"
 VOLCANO_GROUPS: Final = "scheduling.volcano.sh"
+MADE_UP: Final = "manifest:"
+"""How UIDs begin that stand for objects which have not been through an API server."""
 
 POD_GROUP: Final = "coterie.dev/pod-group"
 MIN_MEMBER: Final = "coterie.dev/min-member"

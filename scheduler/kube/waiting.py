@@ -129,14 +129,11 @@ def _size_advice(case: Case) -> tuple[Advice, ...]:
 
 
 def _scheduler_advice(case: Case) -> tuple[Advice, ...]:
-    """Say which pods another scheduler would place: in a plan they are counted all the same, live they are waited for."""
-    pending = [pod for _, pod in case.entries if pod.node is None]
-    others = [pod for pod in (*pending, *case.foreign) if pod.scheduler_name != case.scheduler_name]
-    if not others:
+    """Say which pods another scheduler is to place, so that the gang waits for it; a plan counts them all and says it of the templates."""
+    if not case.foreign:
         return ()
-    total = len(pending) + len(case.foreign)
-    ask = f"write schedulerName: {case.scheduler_name} in every pod template"
-    message = f"{len(others)} of {total} {_pods(total)} of {case.group.name} without a node have schedulerName {_schedulers(others)}: {ask}."
+    count, ask = len(case.foreign), f"write schedulerName: {case.scheduler_name} in every pod template"
+    message = f"{count} {_pods(count)} of {case.group.name} without a node have schedulerName {_schedulers(case.foreign)}: {ask}."
     return (Advice(level="warning", object=_written(case), field="spec.schedulerName", message=message),)
 
 

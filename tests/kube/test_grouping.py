@@ -118,6 +118,13 @@ class TestLeaderWorkerSet:
         gang = _one(world([lws_pod(0, created=100.0, on="n1"), lws_pod(1, created=0.0)]))
         assert (gang.waiting, len(gang.fixed), len(gang.pending)) == (None, 1, 1)
 
+    def test_a_worker_from_a_manifest_joins_it_also_where_stateful_sets_are_known(self) -> None:
+        pods = [
+            lws_pod(0, created=100.0, on="n1"),
+            lws_pod(1, uid="manifest:ai/r1-0-1", owner=Ref(kind="StatefulSet", name="r1-0", uid="manifest:ai/r1-0")),
+        ]
+        assert _one(world(pods, workloads=lws_sets())).waiting is None
+
     def test_bound_members_are_fixed_members(self) -> None:
         gang = _one(world([lws_pod(0, on="n1"), lws_pod(1)], workloads=lws_sets()))
         assert [m.pod.name for m in gang.fixed] == ["r1-0"]
@@ -458,11 +465,6 @@ class TestWhoIsOurs:
         it = world([loose("p", scheduler_name="default-scheduler")])
         assert gangs(it).gangs == ()
         assert [g.name for g in gangs(it, scheduler_name=None).gangs] == ["p"]
-
-    def test_a_plan_says_which_pods_name_another_scheduler(self) -> None:
-        (advice,) = _one(world([loose("p", scheduler_name="default-scheduler")]), scheduler_name=None).advice
-        assert (advice.object, advice.field) == ("Pod/p", "spec.schedulerName")
-        assert "schedulerName: coterie" in advice.message
 
     def test_another_scheduler_name_can_be_ours(self) -> None:
         assert [g.name for g in gangs(world([loose("p", scheduler_name="mine")]), scheduler_name="mine").gangs] == ["p"]

@@ -36,13 +36,14 @@ def lws_pod(
     """Return a pod as the LeaderWorkerSet controller makes it; ``leader`` is the incarnation of its leader."""
     name = f"{lws}-{group}" if index == 0 else f"{lws}-{group}-{index}"
     labels = {names.LWS_NAME: lws, names.LWS_GROUP_INDEX: str(group), names.LWS_WORKER_INDEX: str(index), **fields.pop("labels", {})}
-    owner = (
-        Ref(kind="StatefulSet", name=lws, uid=f"sts-{lws}")
-        if index == 0
-        else Ref(kind="StatefulSet", name=f"{lws}-{group}", uid=f"sts-{lws}-{group}{leader}")
-    )
-    marks = {names.LWS_SIZE: str(size), **(annotations or {})}
-    return loose(name, labels=labels, annotations=marks, owner=owner, uid=fields.pop("uid", f"uid-{name}{leader}"), **fields)
+    above = (lws, f"sts-{lws}") if index == 0 else (f"{lws}-{group}", f"sts-{lws}-{group}{leader}")
+    given = {
+        "uid": f"uid-{name}{leader}",
+        "owner": Ref(kind="StatefulSet", name=above[0], uid=above[1]),
+        "annotations": {names.LWS_SIZE: str(size), **(annotations or {})},
+        **fields,
+    }
+    return loose(name, labels=labels, **given)
 
 
 def lws_sets(*, lws: str = "r1", groups: int = 1, size: int = 2, leader: str = "") -> list[Workload]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from scheduler.kube.documents import Document, documents, unfold
+from scheduler.kube.merging import merged
 from scheduler.kube.sorting import Sorted, world
 from scheduler.kube.text import BadText, Parsed, parse
 from scheduler.state.problems import BadInput, InputProblem
 
-__all__ = ["Document", "Sorted", "documents", "read", "read_text", "read_yaml_documents", "world", "write"]
+__all__ = ["Document", "Sorted", "documents", "merged", "read", "read_text", "read_yaml_documents", "world", "write"]
 
 MANIFEST_LIMIT: Final = 16 * 2**20
 SNAPSHOT_LIMIT: Final = 2**30

@@ -1,7 +1,6 @@
 """Raw objects -> nodes and the world that grouping reads: every object by its row of `kinds`, workloads expanded into pods.
 
-What is to be planned and what exists are sorted apart (`world`) and then put together (`merged`): the planned object replaces its
-namesake, and pods that are bound already stay what they are: fixed members.
+What is to be planned and what exists are sorted apart (`world`) and then put together by `merging`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from scheduler.kube.kinds import Kind, find, group_of, named
 from scheduler.kube.reading import object_name
 from scheduler.state.gang import Advice
 from scheduler.state.ids import NodeName, PodUid
-from scheduler.state.objects import Node, Pod
+from scheduler.state.objects import Node, Pod, Ref
 from scheduler.state.problems import BadInput, InputProblem, show
 from scheduler.state.world import PodGroup, TopologyPolicy, Workload, World
 
@@ -32,6 +31,8 @@ class Sorted:
     world: World = field(default_factory=World)
     levels: tuple[Mapping[str, Any], ...] = ()
     """Topology objects (Kueue's, Grove's), raw: `topology.levels_of` reads them."""
+    nominated: tuple[Pod, ...] = ()
+    """Pods without a node for which one is being emptied; filled by `merging`."""
     ignored: tuple[str, ...] = ()
     """Objects that no placement reads, as ``Kind/name``, in the order of the input."""
     advice: tuple[Advice, ...] = ()
@@ -168,8 +169,18 @@ class _Sorter:
         if not self._planned:
             return
         for raw in expand.pods_of(document.raw, self._namespace):
-            self._add(wire.pod(raw, planned=True, namespace=self._namespace))
+            pod = wire.pod(raw, planned=True, namespace=self._namespace)
+            self._add(pod)
+            if found.size is not None and found.size > 1 and pod.labels.get(names.LWS_WORKER_INDEX) == "0":
+                self._workers_of(pod, found.size - 1)
         self._advise(document, expand.scheduler_fields(document.raw), found.templates)
+
+    def _workers_of(self, leader: Pod, replicas: int) -> None:
+        """Add the StatefulSet that leads from a group's workers to their leader, as the controller makes it; no UID fits any."""
+        owner = Ref(kind="Pod", name=leader.name, uid=leader.uid, api_version="v1")
+        key = ("StatefulSet", leader.namespace, leader.name)
+        found = Workload(kind=key[0], namespace=key[1], name=key[2], api_version="apps/v1", owner=owner, replicas=replicas)
+        self._workloads.setdefault(key, found)
 
     def _priority(self, document: Document) -> None:
         name, value, default = wire.priority_class(document.raw)

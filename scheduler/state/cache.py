@@ -8,12 +8,12 @@ everything that did not change, and the topology is built anew only when node la
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from scheduler.state.assumed import Assumed, Seating
 from scheduler.state.events import Event, Id, Levels, PriorityClass, Put, Removed, Synced, Unreadable, Value
-from scheduler.state.ids import GangKey, NodeName
+from scheduler.state.ids import GangKey, NodeName, PodUid
 from scheduler.state.objects import Node, Pod
 from scheduler.state.occupancy import Occupancy
 from scheduler.state.plan import Placed
@@ -38,6 +38,16 @@ _KEYS: Final[tuple[tuple[type[Value], Callable[[Id, Value], _Key]], ...]] = (
 """One table per type of value, and the key under which a value stands there."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What is different in the world since it was asked last, for whoever keeps an index of it."""
+
+    pods: frozenset[PodUid] = frozenset()
+    """UIDs of pods that are new, different (also by an assumed node) or gone."""
+    objects: frozenset[tuple[str, str, str]] = frozenset()
+    """Kind, namespace and name of other objects."""
+
+
 class ClusterCache:
     """The one mutable picture of the cluster. Not for use from two threads; what it gives out never changes."""
 
@@ -51,6 +61,8 @@ class ClusterCache:
         self._assumed = Assumed()
         self._occupancy = Occupancy()
         self._problems: dict[_Key, tuple[Id, str]] = {}
+        self._changed_pods: set[PodUid] = set()
+        self._changed_objects: set[tuple[str, str, str]] = set()
         self.label_generation = 0
         """Rises whenever the set of nodes, their labels, or the known levels change."""
 
@@ -120,6 +132,13 @@ class ClusterCache:
         """Return what grouping reads; the same object as long as nothing changed. Assumed pods have their node."""
         return self._view("world", self._make_world)
 
+    def changes(self) -> Changes:
+        """Return what changed in the world since the last call."""
+        changes = Changes(pods=frozenset(self._changed_pods), objects=frozenset(self._changed_objects))
+        self._changed_pods.clear()
+        self._changed_objects.clear()
+        return changes
+
     def compare(self, other: ClusterCache, *, most: int = 20) -> tuple[str, ...]:
         """Say where this cache differs from another one that was told the same cluster, assumptions left out; at most ``most`` sentences."""
         found: list[str] = []
@@ -145,7 +164,7 @@ class ClusterCache:
             return False
         self._tables[kind][key] = value
         self._home[place] = (kind, key)
-        self._changed(before, value)
+        self._changed(value, before, value)
         return before is None or _visible(before) != _visible(value)
 
     def _remove(self, about: Id) -> bool:
@@ -157,23 +176,33 @@ class ClusterCache:
         if about.uid and getattr(table[key], "uid", about.uid) != about.uid:
             return False
         del self._home[_place(about)]
-        self._changed(table.pop(key), None)
+        gone = table.pop(key)
+        self._changed(gone, gone, None)
         return True
 
-    def _changed(self, before: Value | None, after: Value | None) -> None:
-        match after if after is not None else before:
+    def _changed(self, value: Value, before: Value | None, after: Value | None) -> None:
+        match value:
             case Node():
                 self._node_changed(before, after)
             case Pod() as pod:
                 self._assumed.told((pod.namespace, pod.name), pod if after is not None else None)
+                self._changed_pods.add(pod.uid)
                 self._settle((pod.namespace, pod.name))
             case Levels():
                 self._drop("topology", "snapshot")
                 self.label_generation += 1
             case Record():
                 self._drop("records")
-            case _:
-                self._drop("world")
+            case PodGroup() | TopologyPolicy() as found:
+                self._object_changed(type(found).__name__, found.namespace, found.name)
+            case Workload() as found:
+                self._object_changed(found.kind, found.namespace, found.name)
+            case PriorityClass() as found:
+                self._object_changed("PriorityClass", "", found.name)
+
+    def _object_changed(self, kind: str, namespace: str, name: str) -> None:
+        self._changed_objects.add((kind, namespace, name))
+        self._drop("world")
 
     def _node_changed(self, before: Value | None, after: Value | None) -> None:
         self._drop("nodes", "memo", "snapshot")
@@ -184,6 +213,9 @@ class ClusterCache:
     def _settle(self, name: tuple[str, str]) -> None:
         """Work out anew what the pod of this name takes, and where."""
         self._drop("world")
+        told = self._assumed.named.get(name)
+        if told is not None:
+            self._changed_pods.add(told.uid)
         if self._occupancy.put(name, self._assumed.holders(name)):
             self._drop("snapshot")
 

@@ -140,7 +140,7 @@ def _visited(case: Case, found: Answer | None) -> list[str]:
     unwanted = set(case.expect.get("unvisited", ()))
     if found is None or not unwanted:
         return []
-    topology = found.picture.snapshot.topology
+    topology = found.snapshot.topology
     return [
         f"unvisited: {member.pod} sits on {member.node}, in {domain}"
         for gang in found.report.gangs

@@ -44,11 +44,11 @@ def plan(
         )
         result = answer(question)
         if output is Format.table:
-            text.print_report(result.report)
+            text.print_report(result.report, {n: result.snapshot.topology.domains_of(n) for n in result.snapshot.nodes})
         else:
             emit(dump(result.report), output)
         if html is not None:
-            write_file(html, page.report_page(result.report, result.picture))
+            write_file(html, page.report_page(result.report, result.snapshot))
             say(f"wrote {html}")
         raise typer.Exit(exit_status([gang.status for gang in result.report.gangs]))
 

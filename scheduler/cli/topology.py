@@ -17,12 +17,12 @@ def topology(cluster: ClusterFiles = None, kubeconfig: Kubeconfig = None, output
         from scheduler.render import text
         from scheduler.topology_report import topology_report
 
-        picture = observe(tuple(cluster_documents(cluster, kubeconfig)))
-        report = topology_report(picture.snapshot)
+        snapshot = observe(tuple(cluster_documents(cluster, kubeconfig)))
+        report = topology_report(snapshot)
         if output is Format.table:
-            text.print_topology(report, picture)
+            text.print_topology(report, snapshot)
         else:
             emit(report.model_dump(mode="json", by_alias=True), output)
         if html is not None:
-            write_file(html, page.topology_page(report, picture))
+            write_file(html, page.topology_page(report, snapshot))
             say(f"wrote {html}")

@@ -1,0 +1,186 @@
+"""The dry run: what ``from scheduler import plan`` and ``coterie plan`` give. Pure: no network, no clock but for the milliseconds.
+
+Parsing is `scheduler.replay`'s, grouping `scheduler.kube.grouping`'s, deciding `scheduler.decide`'s; here they are put in a row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from scheduler import report as reports
+from scheduler.decide import filters, relax, verify
+from scheduler.decide.cycle import decide
+from scheduler.decide.place import Checks
+from scheduler.decide.queue import ordered
+from scheduler.kube import grouping
+from scheduler.replay import Document, Sorted, documents, merged, world
+from scheduler.report import PlacementReport
+from scheduler.solve import engines
+from scheduler.solve.solver import Budget, Solver
+from scheduler.state.gang import Gang
+from scheduler.state.plan import NodeVerdict, Placed, Plan, Unplaced
+from scheduler.state.problems import BadInput, InputProblem
+from scheduler.state.snapshot import Snapshot
+from scheduler.state.world import World
+from topology import CustomLevel, build, levels_of
+
+CHECKS: Final = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
+TRIES: Final = 60
+"""Trial placements that the search for relaxations of one gang may make."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is to be planned, on which cluster."""
+
+    objects: tuple[Document, ...]
+    cluster: tuple[Document, ...]
+    namespace: str = "default"
+    """For objects that name none."""
+    budget: Budget = Budget()
+    per_node: bool = False
+    levels: tuple[CustomLevel, ...] = ()
+    """Topology levels of the configuration."""
+    solver: Solver = engines.default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The report, and the cluster as it was before (the picture draws the seats of the report into it)."""
+
+    report: PlacementReport
+    snapshot: Snapshot
+
+
+def plan(
+    objects: Iterable[Mapping[str, Any]],
+    *,
+    cluster: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    budget: Budget | None = None,
+    per_node: bool = False,
+    namespace: str = "default",
+) -> PlacementReport:
+    """Say where every pod of the objects would go on the cluster, at what cost and with what proof; or why not, and what would help.
+
+    ``objects`` and ``cluster`` are Kubernetes objects as dicts; a ``List``, or several, serve as well. An object in ``objects``
+    replaces its namesake in ``cluster``; pods of it that are bound there are fixed members. The same arguments give the same
+    report, byte for byte, but for ``decision.milliseconds``. Raises `BadInput`, which names file, document, object and field.
+    """
+    question = Question(
+        objects=tuple(documents(_several(objects), file="objects")),
+        cluster=tuple(documents(_several(cluster), file="cluster")),
+        namespace=namespace,
+        budget=budget or Budget(),
+        per_node=per_node,
+    )
+    return answer(question).report
+
+
+def answer(question: Question) -> Answer:
+    """Answer a question; raises `BadInput`."""
+    given = world(question.cluster, planned=False, namespace=question.namespace)
+    wanted = world(question.objects, planned=True, namespace=question.namespace)
+    together = merged(given, wanted)
+    snapshot = snapshot_of(together, question.levels)
+    found = grouping.gangs(together.world, scheduler_name=None)
+    if found.problems:
+        raise BadInput(_located(found.problems, question.objects))
+    gangs = _asked(found, wanted.world)
+    rows = [_row(done, question) for done in decisions(snapshot, gangs, question)]
+    report = PlacementReport(
+        cluster=reports.cluster_of(snapshot),
+        gangs=rows,
+        advice=[reports.advice_row(a) for a in dict.fromkeys((*together.advice, *found.advice))],
+        ignored=list(wanted.ignored),
+    )
+    return Answer(report=report, snapshot=snapshot)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """One decision: the plan, how long it took, and the snapshot that it was made on."""
+
+    plan: Plan
+    milliseconds: float
+    snapshot: Snapshot
+
+
+def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question) -> Iterable[Done]:
+    """Decide gang by gang in the order of the queue; each placed one takes its seats before the next is decided."""
+    raw = {(d.kind, _namespace(d, question.namespace), _name(d)): d.raw for d in (*question.cluster, *question.objects)}
+    explain = partial(_explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)))
+    for gang in ordered(gangs):
+        started = time.perf_counter()
+        (found,) = decide(snapshot, (gang,), solver=question.solver, budget=question.budget, checks=CHECKS, verify=_judge, explain=explain)
+        yield Done(plan=found, milliseconds=1000 * (time.perf_counter() - started), snapshot=snapshot)
+        if isinstance(found, Placed):
+            snapshot = snapshot.with_plan(found)
+
+
+def snapshot_of(together: Sorted, levels: Sequence[CustomLevel] = ()) -> Snapshot:
+    """Make the snapshot of a cluster; topology objects of other schedulers give custom levels. Raises `BadInput`."""
+    try:
+        custom = (*levels, *(level for document in together.levels for level in levels_of(document)))
+    except ValueError as error:
+        raise BadInput(InputProblem(object="Topology", found=str(error), expected="levels with the node labels that carry them")) from error
+    bound = {uid: pod for uid, pod in together.world.pods.items() if pod.node is not None and not pod.finished}
+    topology = build({name: node.labels for name, node in together.nodes.items()}, custom=custom)
+    return Snapshot(topology=topology, nodes=dict(together.nodes), pods=bound)
+
+
+def observe(cluster: Sequence[Document], levels: Sequence[CustomLevel] = ()) -> Snapshot:
+    """Make the snapshot of cluster documents alone; raises `BadInput`."""
+    return snapshot_of(world(cluster, planned=False), levels)
+
+
+def _judge(snapshot: Snapshot, found: Plan) -> tuple[str, ...]:
+    return verify.verify(snapshot, found, filters.allowed)
+
+
+def _explained(snapshot: Snapshot, gang: Gang, found: Unplaced, again: relax.TryPlace, *, raw: relax.Raw) -> Unplaced:
+    return replace(found, relaxations=relax.relax(snapshot, gang, again, raw=raw, tries=TRIES))
+
+
+def _row(done: Done, question: Question) -> reports.GangReport:
+    verdicts: list[NodeVerdict] | None = None
+    if question.per_node:
+        shapes = {m.role: m.pod for m in done.plan.gang.members}
+        verdicts = [v for role, pod in shapes.items() for v in filters.verdicts(done.snapshot, role, pod.shape, (pod,))]
+    return reports.gang_of(done.plan, milliseconds=done.milliseconds, verdicts=verdicts)
+
+
+def _asked(found: grouping.Grouping, wanted: World) -> list[Gang]:
+    """Return the gangs of which the question holds a pod or the workload; those that all run already too."""
+    pods = {pod.key for pod in wanted.pods.values()}
+    return [
+        g
+        for g in (*found.gangs, *found.settled)
+        if any(m.pod.key in pods for m in g.members) or (g.workload.kind, g.namespace, g.workload.name) in wanted.workloads
+    ]
+
+
+def _several(objects: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    return [objects] if isinstance(objects, Mapping) else objects
+
+
+def _located(problems: Iterable[InputProblem], objects: Sequence[Document]) -> list[InputProblem]:
+    """Say in which document the object of a problem stands, where it is one of the question's."""
+    places = {f"{d.kind}/{_name(d)}": d for d in objects}
+    return [_at(p, places.get(f"{p.object.split('/')[0]}/{p.object.split('/')[-1]}")) for p in problems]
+
+
+def _at(problem: InputProblem, place: Document | None) -> InputProblem:
+    return problem if place is None else replace(problem, file=place.file, document=place.index)
+
+
+def _namespace(document: Document, default: str) -> str:
+    metadata = document.raw.get("metadata") or {}
+    return str(metadata.get("namespace") or default) if document.kind != "Node" else ""
+
+
+def _name(document: Document) -> str:
+    return str((document.raw.get("metadata") or {}).get("name", ""))

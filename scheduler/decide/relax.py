@@ -1,0 +1,123 @@
+"""What would have to change for a gang that does not fit: single changes that are each enough, least harm first.
+
+Every kind of change is one row of KINDS. Nothing is offered that was not tried: the changed cluster or gang is placed again.
+`changes` are operations on the objects as the user wrote them, so that a program can apply them and plan again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+from scheduler.decide.relax_changes import Raw
+from scheduler.decide.relax_demand import lower_min_member, prefer_nvlink, require
+from scheduler.decide.relax_free import free
+from scheduler.decide.relax_nodes import add_nodes, last_resort
+from scheduler.decide.relax_pods import relabel, tolerate, uncordon
+from scheduler.decide.relax_trial import Trial, TryPlace, some, trial_of
+from scheduler.state.gang import Gang
+from scheduler.state.plan import Relaxation
+from scheduler.state.snapshot import Snapshot
+
+__all__ = ["KINDS", "TRIES", "Raw", "TryPlace", "relax"]
+
+WIDEN: Final = 3
+LOWER: Final = 4
+RESTART: Final = 6
+TRIES: Final = 60
+"""Trial placements that one gang may cost; what is found by then is offered."""
+_RESERVED: Final = 8
+"""Trials that only the last kinds may use, so that something is always offered."""
+
+
+def relax(
+    snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | None = None, *, fits: int | None = None, tries: int = TRIES
+) -> tuple[Relaxation, ...]:
+    """Return changes that each alone make the gang fit, least harm first.
+
+    ``try_place`` places a gang on a what-if; ``raw`` looks up objects as the user wrote them (without it ``changes`` of the
+    gang's own objects are empty, and of pods and nodes assumed possible); ``fits`` is the most members that fit, where known.
+    """
+    trial = trial_of(snapshot, gang, try_place, raw, tries=tries, fits=fits)
+    found: list[Relaxation] = []
+    for kind in KINDS:
+        trial.reserve = 0 if kind is add_nodes else _RESERVED
+        found += kind(trial)
+    if not found:
+        found += last_resort(trial)
+    return tuple(sorted(found, key=lambda one: (one.harm, one.summary)))
+
+
+def widen(trial: Trial) -> Iterator[Relaxation]:
+    """Require a wider level, the nearest that helps, or none; prefer an NVLink domain instead of requiring it."""
+    gang, topology = trial.gang, trial.snapshot.topology
+    if gang.demand.nvlink == "required":
+        wish = replace(gang, demand=replace(gang.demand, nvlink="preferred"))
+        found = Relaxation(kind="widen", summary="prefer one NVLink domain, do not require it", changes=prefer_nvlink(trial.objects), harm=(WIDEN, 1))
+        done = trial.checked(found, gang=wish)
+        if done is not None:
+            yield done
+    if gang.demand.required is None:
+        return
+    own = topology.resolve(gang.demand.required)
+    near = topology.nearest(gang.demand.required) if own is None else None
+    steps = [level.key for level in topology.wider(own.key)] if own is not None else [near] if near else []
+    for step, key in enumerate([*steps, None], start=1):
+        level = None if key is None else topology.resolve(key)
+        words = "require no level" if level is None else f"require one {level.name}" + ("" if level.name == level.key else f" ({level.key})")
+        found = Relaxation(
+            kind="widen",
+            summary=f"{words} instead of one {gang.demand.required}",
+            changes=require(gang, trial.objects, trial.raw, None if level is None else level.key),
+            harm=(WIDEN, step),
+        )
+        done = trial.checked(found, gang=replace(gang, demand=replace(gang.demand, required=None if level is None else level.key)))
+        if done is not None:
+            yield done
+            return
+
+
+def lower_minimum(trial: Trial) -> Iterator[Relaxation]:
+    """Lower minMember to what fits, where the user can say it: not for LeaderWorkerSet, whose groups have one size."""
+    gang = trial.gang
+    if gang.workload.kind == "LeaderWorkerSet":
+        return
+    low, high = max(1, len(gang.fixed)), gang.min_member - 1
+    if trial.fits is not None:
+        low, high = max(low, trial.fits), min(high, trial.fits)
+    best: Relaxation | None = None
+    while low <= high:  # the largest number that fits, by bisection: whoever holds n holds fewer too
+        middle = (low + high + 1) // 2
+        found = Relaxation(
+            kind="lowerMinMember",
+            summary=f"lower minMember from {gang.min_member} to {middle}",
+            changes=lower_min_member(gang, trial.objects, trial.raw, middle),
+            harm=(LOWER, gang.min_member - middle),
+        )
+        done = trial.checked(found, gang=replace(gang, min_member=middle))
+        best, low, high = (done, middle + 1, high) if done is not None else (best, low, middle - 1)
+    if best is not None:
+        yield best
+
+
+def restart(trial: Trial) -> Iterator[Relaxation]:
+    """Delete the running members so that the whole gang is placed anew, where a controller makes them again."""
+    gang = trial.gang
+    running = sorted(gang.fixed, key=lambda m: m.pod.key)
+    if not running or gang.workload.kind in ("Pod", "PodGroup") or (trial.raw is not None and not trial.objects):
+        return
+    anew = tuple(replace(m, pod=replace(m.pod, node=None, phase="Pending")) for m in gang.members)
+    found = Relaxation(
+        kind="restart",
+        summary=f"restart the whole gang: delete its running pods {some([m.pod.key for m in running])}",
+        changes=tuple({"delete": {"kind": "Pod", "namespace": m.pod.namespace, "name": m.pod.name}} for m in running),
+        harm=(RESTART, len(running)),
+    )
+    done = trial.checked(found, snapshot=trial.snapshot.without([m.pod.uid for m in running]), gang=replace(gang, members=anew))
+    if done is not None:
+        yield done
+
+
+KINDS: Final[tuple[Callable[[Trial], Iterator[Relaxation]], ...]] = (relabel, tolerate, uncordon, widen, lower_minimum, free, restart, add_nodes)
+"""Every kind of relaxation, least harm first."""

@@ -1,0 +1,266 @@
+"""Relaxation ``addNodes``: how many nodes, of which shape and in which domain, make the gang fit; the one that can always be offered.
+
+A shape that exists and passes the checks is preferred; else nodes are made of the pods' own requests and selectors. When
+nothing else helps, the demand is dropped as well (`last_resort`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from scheduler.decide import filters
+from scheduler.decide.counting import Ground, Role, holds
+from scheduler.decide.relax_changes import Json, drop_node_name, on_pod_specs
+from scheduler.decide.relax_demand import prefer_nvlink, require
+from scheduler.decide.relax_trial import CHECKS, Trial, some, with_nodes, with_shapes
+from scheduler.decide.survey import Group, survey_of
+from scheduler.state.gang import Gang, NvlinkWish
+from scheduler.state.ids import NodeName
+from scheduler.state.objects import Node, Requirement, Shape
+from scheduler.state.plan import Relaxation
+from scheduler.state.resources import PODS, Resources, quantity, total
+from scheduler.state.snapshot import Snapshot
+from topology import HOSTNAME
+
+ADD: Final = 9
+_NEW: Final = "added-"
+_DOMAINS: Final = 3
+_FEWEST_PODS: Final = 110
+"""Pods that a node of the pods' own shape has room for at least, as kubelet's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """Where nodes are added: the labels that put them there, and what that place is called."""
+
+    labels: Mapping[str, str]
+    words: str
+    alone: bool = False
+    """Whether one new node must hold the whole gang (a required host)."""
+
+
+def add_nodes(trial: Trial) -> Iterator[Relaxation]:
+    """Offer nodes to add in the nearest domain (or the cluster), else in a new domain."""
+    for site in _sites(trial, trial.snapshot):
+        for own in (False, True):
+            found = _offer(trial, trial.snapshot, trial.gang, site, own=own)
+            if found is not None:
+                yield found
+                return
+
+
+def last_resort(trial: Trial) -> Iterator[Relaxation]:
+    """Drop the required level and fixed nodes, and add nodes of the pods' own shape."""
+    wish = trial.gang.demand
+    nvlink: NvlinkWish = "preferred" if wish.nvlink == "required" else wish.nvlink
+    gang = with_shapes(replace(trial.gang, demand=replace(wish, required=None, nvlink=nvlink)), lambda s: replace(s, node_name=None))
+    changes = (
+        *require(trial.gang, trial.objects, trial.raw, None),
+        *(prefer_nvlink(trial.objects) if wish.nvlink == "required" else ()),
+        *on_pod_specs(trial.objects, drop_node_name),
+    )
+    if trial.raw is not None and _dropped(trial.gang) and not changes:
+        return
+    found = _offer(trial, trial.snapshot, gang, _Site(labels={}, words=", and drop the required level and node"), own=True)
+    if found is not None:
+        yield replace(found, changes=(*changes, *found.changes))
+
+
+def _dropped(gang: Gang) -> bool:
+    return gang.demand.required is not None or gang.demand.nvlink == "required" or any(m.pod.shape.node_name is not None for m in gang.pending)
+
+
+def _sites(trial: Trial, snapshot: Snapshot) -> Iterator[_Site]:
+    """Yield places for new nodes, the nearest miss first, a new domain last; none where running members are split."""
+    survey = trial.survey
+    hosts = HOSTNAME in survey.keys
+    if not survey.keys and survey.unknown is None:
+        yield _Site(labels={}, words="")
+        return
+    for group in survey.groups[:_DOMAINS] if not hosts else ():
+        yield _Site(labels=_labels_of(snapshot, group), words=f" in {group.name} {group.domain}")
+    if not survey.pinned:
+        new = {key: "added" for key in (*survey.keys, *([survey.unknown] if survey.unknown else [])) if key != HOSTNAME}
+        where = ", ".join(f"{key}=added" for key in new)
+        yield _Site(labels=new, words=f" with {where}" if new else "", alone=hosts)
+
+
+def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
+    """Return the topology labels of a domain: those on which all its nodes agree."""
+    nodes = [snapshot.nodes[NodeName(snapshot.topology.nodes[int(at)])] for at in group.nodes]
+    keys = {*(level.key for level in snapshot.topology.levels), group.key} - {HOSTNAME, ""}
+    agreed = {key: {n.labels.get(key) for n in nodes} for key in sorted(keys)}
+    found = {key: next(iter(values)) for key, values in agreed.items() if len(values) == 1}
+    return {key: value for key, value in found.items() if value}
+
+
+def _offer(trial: Trial, snapshot: Snapshot, gang: Gang, site: _Site, *, own: bool) -> Relaxation | None:
+    base = survey_of(snapshot, gang, CHECKS).ground
+    blocks = _blocks(snapshot, base, site, own=own)
+    if blocks is None:
+        return None
+    keep = _fewest(snapshot, gang, blocks)
+    nodes = _numbered(snapshot, [node for block, many in zip(blocks, keep, strict=True) for node in block[:many]])
+    if not nodes:
+        return None
+    shown = Resources({n: a for n, a in nodes[0].allocatable.items() if n != PODS})
+    offer = Relaxation(
+        kind="addNodes",
+        summary=f"add {len(nodes)} node{'' if len(nodes) == 1 else 's'} with {_amounts(shown)}{site.words} ({some([n.name for n in nodes])})",
+        changes=tuple({"create": manifest(node)} for node in nodes),
+        harm=(ADD, len(nodes), int(own)),
+    )
+    return trial.checked(offer, snapshot=with_nodes(snapshot, nodes), gang=gang)
+
+
+def _amounts(vector: Resources) -> str:
+    return ", ".join(f"{quantity(name, amount)} {name}" for name, amount in vector.items())
+
+
+def _blocks(snapshot: Snapshot, ground: Ground, site: _Site, *, own: bool) -> list[list[Node]] | None:
+    """Return, for each role, enough new nodes to hold all of it; ``None`` where no shape of node would do."""
+    names = _fresh_names(snapshot)
+    if site.alone:
+        size = total([r.shape.requests for r in ground.roles for _ in r.pods])
+        made = _like_pods(ground.roles[-1], site, size, len(ground.roles[-1].pods), next(names)) if own and ground.roles else None
+        return None if made is None else [[made]]
+    blocks = []
+    for role in ground.roles:
+        template = None if own else _existing(snapshot, role, site)
+        if template is None and not own:
+            return None
+        each = _each(template, role.shape) if template is not None else 1
+        block = []
+        for _ in range(-(-role.count // max(1, each))):
+            name = next(names)
+            made = _like_pods(role, site, role.shape.requests, 1, name) if template is None else _like_node(template, site, name)
+            if made is None:
+                return None
+            block.append(made)
+        blocks.append(block)
+    return blocks
+
+
+def _fresh_names(snapshot: Snapshot) -> Iterator[NodeName]:
+    number = 0
+    while True:
+        number += 1
+        name = NodeName(f"{_NEW}{number}")
+        if name not in snapshot.nodes:
+            yield name
+
+
+def _numbered(snapshot: Snapshot, nodes: Sequence[Node]) -> list[Node]:
+    """Number the new nodes without gaps; a node that a pod names keeps its name."""
+    names = _fresh_names(snapshot)
+    found = []
+    for node in nodes:
+        name = next(names) if node.name.startswith(_NEW) else node.name
+        found.append(replace(node, name=name, labels={**node.labels, HOSTNAME: str(name)}))
+    return found
+
+
+def _existing(snapshot: Snapshot, role: Role, site: _Site) -> Node | None:
+    """Return the node whose like holds most of the role when it is empty and stands at the site."""
+    kinds: dict[tuple[object, ...], Node] = {}
+    for node in sorted(snapshot.nodes.values(), key=lambda n: n.name):
+        if node.problem is None and not node.unschedulable:
+            kinds.setdefault((node.allocatable, node.taints, tuple(sorted((k, v) for k, v in node.labels.items() if k != HOSTNAME))), node)
+    wanted = [n for n in kinds.values() if _passes(_like_node(n, site, NodeName("added")), role.shape)]
+    fits = [(_each(n, role.shape), n) for n in wanted]
+    usable = [(-many, n.name, n) for many, n in fits if many > 0]
+    return min(usable, key=lambda row: row[:2])[2] if usable else None
+
+
+def _passes(node: Node, shape: Shape) -> bool:
+    seen = filters.Seen(node=node, free=node.allocatable)
+    return all(row.refuse(seen, shape) is None for row in filters.FILTERS if row.by_class)
+
+
+def _each(node: Node, shape: Shape) -> int:
+    asked = {n: a for n, a in shape.requests.items() if a > 0 and n != PODS}
+    many = min([node.allocatable.amount(PODS), *(node.allocatable.amount(n) // a for n, a in asked.items())])
+    return min(many, 1) if filters.conflicts(shape, shape) else many
+
+
+def _like_node(node: Node, site: _Site, name: NodeName) -> Node:
+    """Return a new node of an existing one's shape, with the site's labels."""
+    labels = {**node.labels, **site.labels, HOSTNAME: str(name)}
+    return Node(name=name, labels=labels, taints=node.taints, allocatable=node.allocatable)
+
+
+def _like_pods(role: Role, site: _Site, size: Resources, pods: int, name: NodeName) -> Node | None:
+    """Return a node that is as large as the pods and carries what they select; ``None`` where that cannot be."""
+    shape = role.shape
+    term = next(iter(shape.affinity or ()), None)
+    labels: dict[str, str] = dict(site.labels)
+    for one in term.expressions if term is not None else ():
+        value = _value(one)
+        if value is not None:
+            labels[one.key] = value
+    labels.update(shape.node_selector)
+    named = [v for f in (term.fields if term is not None else ()) if f.operator == "In" for v in f.values]
+    chosen = NodeName(next(iter([*([shape.node_name] if shape.node_name else []), *named]), name))
+    amounts = {n: a for n, a in size.items() if n != PODS}
+    made = Node(name=chosen, labels={**labels, HOSTNAME: str(chosen)}, allocatable=Resources({**amounts, PODS: max(pods, _FEWEST_PODS)}))
+    return made if _passes(made, shape) else None
+
+
+def _value(one: Requirement) -> str | None:
+    """Return a label value that satisfies a requirement, ``None`` where no label does."""
+    match one.operator:
+        case "In":
+            return one.values[0]
+        case "Exists":
+            return "true"
+        case "Gt":
+            return str(int(one.values[0]) + 1)
+        case "Lt":
+            return str(int(one.values[0]) - 1)
+        case _:
+            return None
+
+
+def _fewest(snapshot: Snapshot, gang: Gang, blocks: Sequence[Sequence[Node]]) -> list[int]:
+    """Return how many nodes of each block are needed, the other blocks being whole or settled; all of them where counting finds none."""
+    keep = [len(block) for block in blocks]
+    survey = survey_of(with_nodes(snapshot, [n for block in blocks for n in block]), gang, CHECKS)
+    position = {n.name: i for i, n in enumerate(_by_name(snapshot, blocks))}
+
+    def enough() -> bool:
+        gone = {n.name for block, many in zip(blocks, keep, strict=True) for n in block[many:]}
+        away = np.array(sorted(position[name] for name in gone), dtype=np.int64)
+        return any(holds(survey.ground, np.setdiff1d(group.nodes, away))[1] for group in survey.groups[: 2 * _DOMAINS])
+
+    if not enough():
+        return keep
+    for index, block in enumerate(blocks):
+        low, high = 0, len(block)
+        while low < high:
+            keep[index] = (low + high) // 2
+            low, high = (low, keep[index]) if enough() else (keep[index] + 1, high)
+        keep[index] = low
+    return keep
+
+
+def _by_name(snapshot: Snapshot, blocks: Sequence[Sequence[Node]]) -> list[Node]:
+    """Return the nodes in the order of the topology with the new ones added: by name."""
+    known = {**snapshot.nodes, **{n.name: n for block in blocks for n in block}}
+    return sorted(known.values(), key=lambda n: n.name)
+
+
+def manifest(node: Node) -> Json:
+    """Write a node as a Kubernetes object."""
+    amounts = {name: quantity(name, amount) for name, amount in node.allocatable.items()}
+    spec: Json = {"taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in node.taints]} if node.taints else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": str(node.name), "labels": dict(sorted(node.labels.items()))},
+        "spec": spec,
+        "status": {"allocatable": amounts, "capacity": amounts},
+    }

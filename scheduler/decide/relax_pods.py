@@ -1,0 +1,200 @@
+"""Relaxations that change the gang's own pods or the nodes' marks: tolerations, selectors, cordons, node labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Final
+
+from scheduler.decide import matching
+from scheduler.decide.relax_changes import add_tolerations, change_affinity, change_selector, drop_node_name, escape, on_pod_specs
+from scheduler.decide.relax_trial import Trial, node_patch, some, with_nodes, with_shapes
+from scheduler.state.ids import NodeName
+from scheduler.state.objects import Node, NodeSelectorTerm, Requirement, Shape, Taint, Toleration
+from scheduler.state.plan import Placed, Relaxation
+
+RELABEL: Final = 0
+TOLERATE: Final = 1
+UNCORDON: Final = 2
+_MOST: Final = 6
+"""Alternatives of one kind that are tried."""
+_NEAR: Final = 3
+
+
+def relabel(trial: Trial) -> Iterator[Relaxation]:
+    """Correct a selector that no node satisfies: the nearest spelling, no selector, or labels for the nodes that would do."""
+    for key, value in sorted({pair for shape in _shapes(trial) for pair in shape.node_selector}):
+        if not any(n.labels.get(key) == value for n in trial.snapshot.nodes.values()):
+            yield from _mend_selector(trial, key, value)
+    for key, values in sorted({(r.key, r.values) for shape in _shapes(trial) for r in _unmatched(trial, shape)}):
+        yield from _mend_affinity(trial, key, values)
+    names = {shape.node_name for shape in _shapes(trial) if shape.node_name is not None}
+    if names:
+        found = Relaxation(
+            kind="relabel",
+            summary=f"remove nodeName {some(sorted(names))} from the pods",
+            changes=on_pod_specs(trial.objects, drop_node_name),
+            harm=(RELABEL, 2),
+        )
+        yield from _given(trial.checked(found, gang=with_shapes(trial.gang, lambda s: replace(s, node_name=None))))
+
+
+def _given(found: Relaxation | None) -> Iterator[Relaxation]:
+    if found is not None:
+        yield found
+
+
+def _shapes(trial: Trial) -> list[Shape]:
+    return [role.shape for role in trial.survey.ground.roles]
+
+
+def _mend_selector(trial: Trial, key: str, value: str) -> Iterator[Relaxation]:
+    for to in _spellings(trial, key, value):
+        found = Relaxation(
+            kind="relabel",
+            summary=f"select {to[0]}={to[1]} instead of {key}={value}, which no node carries",
+            changes=on_pod_specs(trial.objects, change_selector(key, value, to)),
+            harm=(RELABEL, 0),
+        )
+        done = trial.checked(found, gang=with_shapes(trial.gang, _reselect(key, value, to)))
+        if done is not None:
+            yield done
+            break
+    yield from _label_nodes(trial, key, value)
+    found = Relaxation(
+        kind="relabel",
+        summary=f"remove the selector {key}={value}, which no node carries",
+        changes=on_pod_specs(trial.objects, change_selector(key, value, None)),
+        harm=(RELABEL, 2),
+    )
+    yield from _given(trial.checked(found, gang=with_shapes(trial.gang, _reselect(key, value, None))))
+
+
+def _reselect(key: str, value: str, to: tuple[str, str] | None) -> Callable[[Shape], Shape]:
+    def change(shape: Shape) -> Shape:
+        if (key, value) not in shape.node_selector:
+            return shape
+        kept = dict(pair for pair in shape.node_selector if pair != (key, value))
+        return replace(shape, node_selector=tuple(sorted((kept if to is None else {**kept, to[0]: to[1]}).items())))
+
+    return change
+
+
+def _spellings(trial: Trial, key: str, value: str) -> list[tuple[str, str]]:
+    """Return selectors that nodes satisfy and that were probably meant: another value of the key, then another key."""
+    labels = [n.labels for n in trial.snapshot.nodes.values()]
+    values = sorted({found[key] for found in labels if key in found})
+    keys = sorted({other for found in labels for other, its in found.items() if its == value})
+    near = [(key, other) for other in _close(value, values)] + [(other, value) for other in _close(key, keys)]
+    return near[:_MOST]
+
+
+def _close(word: str, known: list[str]) -> list[str]:
+    by_lower = {other.lower(): other for other in reversed(known)}
+    return [by_lower[other] for other in get_close_matches(word.lower(), sorted(by_lower), n=_NEAR)]
+
+
+def _label_nodes(trial: Trial, key: str, value: str) -> Iterator[Relaxation]:
+    """Label as many nodes as a placement takes that may use every node without the label."""
+    free = [replace(n, labels={**n.labels, key: value}) for n in trial.snapshot.nodes.values() if key not in n.labels]
+    used = _used(trial, free)
+    if not used:
+        return
+    changes = [node_patch(n.name, {"op": "add", "path": f"/metadata/labels/{escape(key)}", "value": value}) for n in used]
+    for at, node in enumerate(used):
+        if len(node.labels) == 1:  # the label map itself may be missing
+            changes[at] = node_patch(node.name, {"op": "add", "path": "/metadata/labels", "value": {key: value}})
+    summary = f"label {len(used)} nodes {key}={value} ({some([n.name for n in used])})"
+    found = Relaxation(kind="relabel", summary=summary, changes=tuple(changes), harm=(RELABEL, 1, len(used)))
+    yield from _given(trial.checked(found, snapshot=with_nodes(trial.snapshot, used)))
+
+
+def _used(trial: Trial, changed: list[Node]) -> list[Node]:
+    """Return those changed nodes that a placement on the changed cluster takes."""
+    plan: Placed | None = trial.place(with_nodes(trial.snapshot, changed), trial.gang) if changed else None
+    if plan is None:
+        return []
+    seats = {s.node for s in plan.seats if not s.bound}
+    return sorted((n for n in changed if n.name in seats), key=lambda n: n.name)
+
+
+def _unmatched(trial: Trial, shape: Shape) -> Iterator[Requirement]:
+    for term in shape.affinity or ():
+        for one in term.expressions:
+            if one.operator == "In" and not any(matching.expression_matches(one, n.labels) for n in trial.snapshot.nodes.values()):
+                yield one
+
+
+def _mend_affinity(trial: Trial, key: str, values: tuple[str, ...]) -> Iterator[Relaxation]:
+    known = sorted({n.labels[key] for n in trial.snapshot.nodes.values() if key in n.labels})
+    for to in [other for value in values for other in _close(value, known)][:_MOST]:
+        found = Relaxation(
+            kind="relabel",
+            summary=f"require {key} in [{to}] instead of [{', '.join(values)}], which no node carries",
+            changes=on_pod_specs(trial.objects, change_affinity(key, values, to)),
+            harm=(RELABEL, 0),
+        )
+        done = trial.checked(found, gang=with_shapes(trial.gang, _reaffine(key, values, to)))
+        if done is not None:
+            yield done
+            return
+
+
+def _reaffine(key: str, values: tuple[str, ...], to: str) -> Callable[[Shape], Shape]:
+    def requirement(one: Requirement) -> Requirement:
+        return replace(one, values=(to,)) if (one.key, one.operator, one.values) == (key, "In", values) else one
+
+    def change(shape: Shape) -> Shape:
+        if shape.affinity is None:
+            return shape
+        terms = (NodeSelectorTerm(expressions=tuple(map(requirement, t.expressions)), fields=t.fields) for t in shape.affinity)
+        return replace(shape, affinity=tuple(terms))
+
+    return change
+
+
+def tolerate(trial: Trial) -> Iterator[Relaxation]:
+    """Tolerate the taints of nodes that pass everything else: the fewest taints first, of those the ones on most nodes."""
+    sets: dict[tuple[Taint, ...], int] = {}
+    for node in trial.snapshot.nodes.values():
+        for shape in _shapes(trial):
+            taints = matching.untolerated(node.taints, shape.tolerations)
+            if taints and matching.node_matches(shape, node):
+                sets[taints] = sets.get(taints, 0) + 1
+    every = tuple(sorted({t for taints in sets for t in taints}, key=_spelled))
+    ordered = sorted(sets, key=lambda taints: (len(taints), -sets[taints], [_spelled(t) for t in taints]))
+    for taints in dict.fromkeys([*ordered[:_MOST], *([every] if len(sets) > 1 else [])]):
+        wanted = tuple(Toleration(key=t.key, value=t.value, effect=t.effect) for t in taints)
+        found = Relaxation(
+            kind="tolerate",
+            summary="tolerate the taint " + ", ".join(f"{{{t.key}: {t.value}}}" for t in taints),
+            changes=on_pod_specs(trial.objects, add_tolerations(wanted)),
+            harm=(TOLERATE, len(taints)),
+        )
+        done = trial.checked(found, gang=with_shapes(trial.gang, lambda s, w=wanted: replace(s, tolerations=(*s.tolerations, *w))))  # type: ignore[misc]
+        if done is not None:
+            yield done
+            return
+
+
+def _spelled(taint: Taint) -> tuple[str, str, str]:
+    return taint.key, taint.value, taint.effect
+
+
+def uncordon(trial: Trial) -> Iterator[Relaxation]:
+    """Uncordon the cordoned nodes that a placement would take."""
+    cordoned = [replace(n, unschedulable=False) for n in trial.snapshot.nodes.values() if n.unschedulable and n.problem is None]
+    used = _used(trial, cordoned)
+    if not used:
+        return
+    known = [n for n in used if trial.raw is None or _cordon_written(trial, n.name)]
+    changes = tuple(node_patch(n.name, {"op": "remove", "path": "/spec/unschedulable"}) for n in known)
+    summary = f"uncordon {some([n.name for n in known])}"
+    found = Relaxation(kind="uncordon", summary=summary, changes=changes, harm=(UNCORDON, len(known)))
+    yield from _given(trial.checked(found, snapshot=with_nodes(trial.snapshot, known)))
+
+
+def _cordon_written(trial: Trial, name: NodeName) -> bool:
+    document = trial.raw("Node", "", name) if trial.raw is not None else None
+    return document is not None and "unschedulable" in (document.get("spec") or {})

@@ -1,0 +1,120 @@
+"""A gang laid out over the cluster for what-ifs: pending roles and nodes as arrays, and the domains where the gang may lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from scheduler.decide import usage
+from scheduler.decide.arrays import LEADER, Checks, roles
+from scheduler.decide.counting import LARGEST, Ground, Ints, Role, holds, order_of
+from scheduler.state.gang import Gang
+from scheduler.state.objects import Shape
+from scheduler.state.resources import PODS
+from scheduler.state.snapshot import Snapshot
+
+NVLINK: Final = "nvlink"
+CLUSTER: Final = "cluster"
+"""Name of the one group of a gang without a required level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """A domain of the required levels (or the cluster), as positions of its nodes."""
+
+    key: str
+    name: str
+    domain: str
+    nodes: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Survey:
+    """A gang laid out over the cluster: roles and nodes as arrays, and the domains where it may lie."""
+
+    gang: Gang
+    ground: Ground
+    groups: tuple[Group, ...]
+    """Nearest miss first; only the pinned domain where running members pin one; none where they are split or no node carries the level."""
+    keys: tuple[str, ...]
+    """Keys of the required levels, as far as nodes carry them."""
+    unknown: str | None
+    """A required level that no node carries."""
+    pinned: tuple[str, ...]
+    """Domains that running members lie in (``node x`` where in none)."""
+
+
+def survey_of(snapshot: Snapshot, gang: Gang, checks: Checks) -> Survey:
+    """Lay a gang out over the cluster."""
+    found = _roles(gang)
+    names = order_of(sorted({n for r in found for n, a in r.shape.requests.items() if a > 0} | {PODS}))
+    known, count = usage.table(snapshot), len(found)
+    ground = Ground(
+        roles=found,
+        need=max(0, gang.min_member - len(gang.fixed)),
+        resources=names,
+        request=np.array([[_asked(r.shape, n) for n in names] for r in found], dtype=np.int64).reshape(count, len(names)),
+        conflict=np.array([[checks.conflicts(a.shape, b.shape) for b in found] for a in found], dtype=np.bool_).reshape(count, count),
+        free=np.minimum(np.stack([known.free(n) for n in names], axis=1), LARGEST),
+        allowed=np.array([checks.allowed(snapshot, r.shape) for r in found], dtype=np.bool_).reshape(count, -1),
+    )
+    return _with_groups(snapshot, gang, ground)
+
+
+def _roles(gang: Gang) -> tuple[Role, ...]:
+    """Return the pending roles, the one with the most members last."""
+    found = []
+    for members in roles(gang):
+        first = members[0]
+        must = len(members) if first.role == LEADER else 0
+        found.append(Role(name=first.role, shape=first.pod.shape, pods=tuple(m.pod for m in members), must=must))
+    return tuple(sorted(found, key=lambda r: (r.count, r.must == 0)))
+
+
+def _asked(shape: Shape, name: str) -> int:
+    """Return what one pod asks for; more than `LARGEST` fits nowhere and is written as one more."""
+    return 1 if name == PODS else min(max(0, shape.requests.amount(name)), LARGEST + 1)
+
+
+def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
+    topology = snapshot.topology
+    wanted = [*([gang.demand.required] if gang.demand.required else []), *([NVLINK] if gang.demand.nvlink == "required" else [])]
+    levels = [topology.resolve(level) for level in wanted]
+    unknown = next((w for w, level in zip(wanted, levels, strict=True) if level is None), None)
+    known = list({level.key: level for level in levels if level is not None}.values())
+    groups = [Group(key="", name=CLUSTER, domain=CLUSTER, nodes=np.arange(len(topology.nodes)))]
+    for level in known:
+        groups = [part for group in groups for part in _split(snapshot, group, level.key, level.name)]
+    at = {topology.position[node] for m in gang.fixed if (node := m.pod.node) is not None and node in topology.position}
+    pinned = sorted({_home(groups, position) or f"node {topology.nodes[position]}" for position in at}) if known else []
+    if pinned:
+        groups = [g for g in groups if g.domain == pinned[0]] if len(pinned) == 1 else []
+    if unknown is not None:
+        groups = []
+    groups.sort(key=lambda g: (-holds(ground, g.nodes)[0], g.domain))
+    return Survey(
+        gang=gang,
+        ground=ground,
+        groups=tuple(groups),
+        keys=tuple(level.key for level in known),
+        unknown=unknown,
+        pinned=tuple(pinned),
+    )
+
+
+def _split(snapshot: Snapshot, group: Group, key: str, name: str) -> list[Group]:
+    """Cut a group by one more level; nodes without its label lie in no domain of it."""
+    column = snapshot.topology.column(key)
+    index = column.index[group.nodes]
+    order = np.argsort(index, kind="stable")
+    ends = np.searchsorted(index[order], np.arange(len(column.domains) + 1))
+    before = f"{group.domain} / " if group.key else ""
+    parts = [(column.domains[i], group.nodes[order[ends[i] : ends[i + 1]]]) for i in range(len(column.domains))]
+    return [Group(key=key, name=name, domain=before + domain, nodes=nodes) for domain, nodes in parts if len(nodes)]
+
+
+def _home(groups: Sequence[Group], position: int) -> str | None:
+    return next((g.domain for g in groups if position in g.nodes), None)

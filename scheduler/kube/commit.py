@@ -82,14 +82,14 @@ Outcome: TypeAlias = Bound | Committed | Partly | Refused
 class Committer:
     """Carries plans out."""
 
-    def __init__(self, api: Api, leadership: Leadership, *, clock: Callable[[], float] = time.time) -> None:
-        """Write through this server, while this Lease is held; ``clock`` is the calendar's (for deadlines)."""
+    def __init__(self, api: Api, leadership: Leadership, *, in_flight: int = IN_FLIGHT, clock: Callable[[], float] = time.time) -> None:
+        """Write through this server, while this Lease is held; ``in_flight`` binds at one moment; ``clock`` is the calendar's (for deadlines)."""
         self.binder = Binder(api)
         self.settler = Settler(api)
         self._api = api
         self._leadership = leadership
         self._clock = clock
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = asyncio.Semaphore(in_flight)
 
     async def commit(self, plan: Placed, known: Record | None = None) -> Outcome:
         """Carry a plan out. ``known`` is the gang's record where the cache has one: it must be settled, and is written anew."""

@@ -73,6 +73,7 @@ class Lease:
         *,
         identity: str,
         namespace: str = NAMESPACE,
+        name: str = NAME,
         duration: float = DURATION_SECONDS,
         renew: float = RENEW_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -84,6 +85,7 @@ class Lease:
         """Who holds it, as far as we saw; for messages."""
         self._api = api
         self._namespace = namespace
+        self._name = name
         self._duration = duration
         self._renew = renew
         self._clock = clock
@@ -113,7 +115,7 @@ class Lease:
                         self._until = float("-inf")
                         return
             except (ApiError, TimeoutError) as error:
-                logger.warning("the Lease %s/%s could not be renewed: %s", self._namespace, NAME, error)
+                logger.warning("the Lease %s/%s could not be renewed: %s", self._namespace, self._name, error)
             if not self.held():
                 return
 
@@ -126,7 +128,7 @@ class Lease:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._write(holder=None, term=self.term)
         except (ApiError, TimeoutError) as error:
-            logger.info("the Lease %s/%s was not given back and runs out by itself: %s", self._namespace, NAME, error)
+            logger.info("the Lease %s/%s was not given back and runs out by itself: %s", self._namespace, self._name, error)
 
     async def _try(self) -> bool:
         try:
@@ -141,12 +143,12 @@ class Lease:
         except Conflict:
             return False
         except (Unreachable, TooMany, TimeoutError) as error:
-            logger.warning("the Lease %s/%s cannot be asked for: %s", self._namespace, NAME, error)
+            logger.warning("the Lease %s/%s cannot be asked for: %s", self._namespace, self._name, error)
             return False
 
     async def _read(self) -> _Object | None:
         try:
-            return _Object.model_validate_json(await self._api.get(LEASES.path(self._namespace, NAME)))
+            return _Object.model_validate_json(await self._api.get(LEASES.path(self._namespace, self._name)))
         except NotFound:
             return None
 
@@ -189,14 +191,14 @@ class Lease:
         return True
 
     async def _write(self, *, holder: str | None, term: int) -> bytes:
-        return await self._api.put(LEASES.path(self._namespace, NAME), self._body(holder=holder, term=term, version=self._version))
+        return await self._api.put(LEASES.path(self._namespace, self._name), self._body(holder=holder, term=term, version=self._version))
 
     def _body(self, *, holder: str | None, term: int, version: str = "") -> Body:
         seconds = max(1, round(self._duration)) if holder else 1
         return {
             "apiVersion": LEASES.api_version,
             "kind": "Lease",
-            "metadata": {"name": NAME, "namespace": self._namespace, **({"resourceVersion": version} if version else {})},
+            "metadata": {"name": self._name, "namespace": self._namespace, **({"resourceVersion": version} if version else {})},
             "spec": {
                 "holderIdentity": holder,
                 "leaseDurationSeconds": seconds,

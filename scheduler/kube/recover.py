@@ -24,10 +24,12 @@ from scheduler.state.assumed import Seating
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
 from scheduler.state.objects import Pod
-from scheduler.state.plan import Placed, Plan
+from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.record import Record
 
 LEADER_WORKER_SET = "LeaderWorkerSet"
+_OF_THE_MOMENT = ("UNKNOWN", "WAITING")
+"""A no of the moment is no reason to give a group up before its deadline."""
 Replan: TypeAlias = Callable[[Gang], Awaitable[Plan]]
 """Plans one gang on the cache's newest snapshot, with the bound members fixed."""
 
@@ -127,6 +129,8 @@ class Recovery:
         # The watch may lag behind what was just read: binds that landed count as taken before anything is planned.
         self._cache.hold(gang.key, [Seating(pod=replace(pod, node=None), node=pod.node) for pod in fresh.values() if pod.node is not None])
         plan = await self._replan(_with_pods(gang, fresh))
+        if isinstance(plan, Unplaced) and plan.status in _OF_THE_MOMENT and self._clock() <= record.deadline:
+            return Stuck(record=raised, why=plan.message)
         if not isinstance(plan, Placed):
             return await self._release(raised, gang, plan.message, find=lambda _, name: fresh.get(name))
         self._cache.assume(plan)

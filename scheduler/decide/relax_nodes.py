@@ -155,7 +155,7 @@ def _fresh_names(snapshot: Snapshot) -> Iterator[NodeName]:
 
 
 def _numbered(snapshot: Snapshot, nodes: Sequence[Node]) -> list[Node]:
-    """Number the new nodes without gaps; a node that a pod names keeps its name."""
+    """Return the new nodes numbered without gaps; a node that a pod names keeps its name."""
     names = _fresh_names(snapshot)
     found = []
     for node in nodes:

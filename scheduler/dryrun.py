@@ -6,16 +6,17 @@ Parsing is `scheduler.replay`'s, grouping `scheduler.kube.grouping`'s, deciding 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from scheduler import report as reports
-from scheduler.decide import filters, relax, verify
+from scheduler.decide import filters, verify
 from scheduler.decide.cycle import decide
 from scheduler.decide.place import Checks
 from scheduler.decide.queue import ordered
+from scheduler.decide.relax import Raw, TryPlace, relax
 from scheduler.kube import grouping
 from scheduler.replay import Document, Sorted, documents, merged, world
 from scheduler.report import PlacementReport
@@ -29,8 +30,6 @@ from scheduler.state.world import World
 from topology import CustomLevel, build, levels_of
 
 CHECKS: Final = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
-TRIES: Final = 60
-"""Trial placements that the search for relaxations of one gang may make."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +40,7 @@ class Question:
     cluster: tuple[Document, ...]
     namespace: str = "default"
     """For objects that name none."""
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     per_node: bool = False
     levels: tuple[CustomLevel, ...] = ()
     """Topology levels of the configuration."""
@@ -141,8 +140,8 @@ def _judge(snapshot: Snapshot, found: Plan) -> tuple[str, ...]:
     return verify.verify(snapshot, found, filters.allowed)
 
 
-def _explained(snapshot: Snapshot, gang: Gang, found: Unplaced, again: relax.TryPlace, *, raw: relax.Raw) -> Unplaced:
-    return replace(found, relaxations=relax.relax(snapshot, gang, again, raw=raw, tries=TRIES))
+def _explained(snapshot: Snapshot, gang: Gang, found: Unplaced, again: TryPlace, *, raw: Raw) -> Unplaced:
+    return replace(found, relaxations=relax(snapshot, gang, again, raw, fits=found.fits))
 
 
 def _row(done: Done, question: Question) -> reports.GangReport:

@@ -192,19 +192,19 @@ def cluster_of(snapshot: Snapshot) -> Cluster:
 def gang_of(plan: Plan, *, milliseconds: float, verdicts: Sequence[NodeVerdict] | None = None) -> GangReport:
     """Turn one plan into its part of the report."""
     gang = plan.gang
-    placed = isinstance(plan, Placed)
+    placed = plan if isinstance(plan, Placed) else None
     return GangReport(
         namespace=gang.namespace,
         name=gang.name,
         workload=WorkloadRef(kind=gang.workload.kind, name=gang.workload.name),
         status=status_of(plan),
         min_member=gang.min_member,
-        cost=plan.cost if placed else None,
-        bound=plan.bound if placed else None,
+        cost=placed.cost if placed else None,
+        bound=placed.bound if placed else None,
         demand=gang.demand.source,
         levels=[_level(level) for level in plan.levels],
         members=_members(plan),
-        unplaced=None if placed else _unplaced(plan),
+        unplaced=_unplaced(plan) if isinstance(plan, Unplaced) else None,
         advice=[advice_row(a) for a in dict.fromkeys((*gang.advice, *plan.advice))],
         nodes=None if verdicts is None else [_node(v) for v in verdicts],
         decision=DecisionRow(engine=plan.decision.engine, milliseconds=round(milliseconds, 1), proved=list(plan.decision.proved)),

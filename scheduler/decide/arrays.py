@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,11 +13,11 @@ from scheduler.decide.usage import LARGEST, NodeTable, table
 from scheduler.solve.grouping import codes
 from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem
 from scheduler.state.gang import Gang, Member
-from scheduler.state.objects import Shape
+from scheduler.state.objects import Pod, Shape
 from scheduler.state.resources import GPU, PODS
 from scheduler.state.snapshot import Snapshot
 
-Refusals: TypeAlias = Callable[[Snapshot, Shape], tuple[tuple[str, Bools], ...]]
+Refusals: TypeAlias = Callable[[Snapshot, Shape, Iterable[Pod]], tuple[tuple[str, Bools], ...]]
 
 LEADER: Final = "leader"
 _STEPS: Final = 16
@@ -28,9 +28,12 @@ _DEVICES: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """The node checks, passed in because stages do not know each other (`scheduler.decide.filters` has them)."""
+    """The node checks, passed in because stages do not know each other (`scheduler.decide.filters` has them).
 
-    allowed: Callable[[Snapshot, Shape], Bools]
+    They get the pods that are to be placed too: anti-affinity of running pods asks for their labels.
+    """
+
+    allowed: Callable[[Snapshot, Shape, Iterable[Pod]], Bools]
     """bool[N] in the order of ``snapshot.topology.nodes``: every check but room passes."""
     conflicts: Callable[[Shape, Shape], bool]
     """Whether pods of the two shapes can never share a node."""
@@ -59,6 +62,11 @@ def roles(gang: Gang) -> tuple[tuple[Member, ...], ...]:
     return tuple(tuple(sorted(members, key=lambda m: (m.pod.created, m.rank, m.pod.key))) for members in found.values())
 
 
+def pods_of(members: Sequence[Member]) -> tuple[Pod, ...]:
+    """Return the pods of a role."""
+    return tuple(m.pod for m in members)
+
+
 def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Checks) -> Arrays:
     """Build the problem of a gang's pending members."""
     known = table(snapshot)
@@ -70,7 +78,7 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
         len(shapes), -1
     )
     free = np.stack([known.free(n) for n in names], axis=1)
-    allowed = np.array([checks.allowed(snapshot, s) for s in shapes], dtype=np.bool_).reshape(len(shapes), -1)
+    allowed = np.array([checks.allowed(snapshot, g[0].pod.shape, pods_of(g)) for g in groups], dtype=np.bool_).reshape(len(shapes), -1)
     fits = allowed & np.array([(free >= asked).all(axis=1) for asked in request], dtype=np.bool_).reshape(allowed.shape)
     useful = np.flatnonzero(fits.any(axis=0))
     worth, exact = _worth(known, names)

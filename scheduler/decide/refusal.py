@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scheduler.decide import room
-from scheduler.decide.arrays import Arrays, Checks
+from scheduler.decide.arrays import Arrays, Checks, pods_of
 from scheduler.decide.demand import Wish, Wishes
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
@@ -112,8 +112,8 @@ def _blocked(ask: Ask) -> tuple[str, str] | None:
     spare = problem.total - problem.core
     for members, must in zip(ask.arrays.roles, problem.must.tolist(), strict=True):
         shape = members[0].pod.shape
-        if (must or len(members) > spare) and not ask.checks.allowed(ask.snapshot, shape).any():
-            refused = ", ".join(f"{name} {int(mask.sum())}" for name, mask in ask.checks.refusals(ask.snapshot, shape))
+        if (must or len(members) > spare) and not ask.checks.allowed(ask.snapshot, shape, pods_of(members)).any():
+            refused = ", ".join(f"{name} {int(mask.sum())}" for name, mask in ask.checks.refusals(ask.snapshot, shape, pods_of(members)))
             count = len(ask.snapshot.topology.nodes)
             return (
                 "NoNodePasses",

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from scheduler.decide.arrays import Arrays, Checks
+from scheduler.decide.arrays import Arrays, Checks, pods_of
 from scheduler.decide.demand import Wish, Wishes
 from scheduler.decide.usage import NodeTable, table
 from scheduler.solve import greedy
@@ -129,12 +129,12 @@ class _Judge:
         """Ask the checks once for each role."""
         known = table(snapshot)
         shapes = [members[0].pod.shape for members in made.roles]
-        passing = [checks.allowed(snapshot, s) for s in shapes]
+        passing = [checks.allowed(snapshot, members[0].pod.shape, pods_of(members)) for members in made.roles]
         either = np.logical_or.reduce(passing)
         requests = tuple({PODS: 1, **{n: amount for n, amount in s.requests.items() if amount > 0 and n != PODS}} for s in shapes)
         refusals: dict[str, Bools] = {}
-        for shape in shapes:
-            for name, mask in checks.refusals(snapshot, shape):
+        for members in made.roles:
+            for name, mask in checks.refusals(snapshot, members[0].pod.shape, pods_of(members)):
                 refusals[name] = refusals[name] | mask if name in refusals else mask
         return cls(
             requests=requests,

@@ -97,6 +97,8 @@ def _bytes(path: Path | str, limit: int) -> bytes:
         found = "no such file"
     except IsADirectoryError:
         found = "a directory"
+    except ValueError:  # Python refuses names with a zero byte
+        found = "a name that no file can have"
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
     raise BadInput(InputProblem(file=str(path), found=found, expected="a readable file"))

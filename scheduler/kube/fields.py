@@ -296,12 +296,3 @@ class PodFields(TypedDict, total=False):
     metadata: Required[Metadata]
     spec: PodSpecFields | None
     status: PodStatusFields | None
-
-
-@with_config(STRICT)
-class PriorityClassFields(TypedDict, total=False):
-    """scheduling.k8s.io/v1 PriorityClass."""
-
-    metadata: Required[Metadata]
-    value: Required[Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]]
-    globalDefault: bool | None

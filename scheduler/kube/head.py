@@ -26,6 +26,7 @@ ANNOTATIONS: Final = (
     "pod-group-name",
     "autoscaling.knative.dev/",
     "run.ai/",
+    "batch.kubernetes.io/job-completion-index",
 )
 """Prefixes of annotations that name a group, a demand or a project; all others are dropped at the edge."""
 

@@ -39,40 +39,39 @@ def amount(name: str, value: object) -> int:
 
     Raises ValueError, with the sentence that says what is expected, for what is no quantity, is negative or too large.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(EXPECTED)  # noqa: TRY004 - callers read one exception: what is expected
-    text = value if isinstance(value, str) else _text(value)
-    return _read(text, 3 if name == CPU else 0, is_extended(name))
+    whole = is_extended(name)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not isinstance(value, str) and not (number and _is_short(value)):
+        raise ValueError(EXPECTED_WHOLE if whole else EXPECTED)
+    return _read(value if isinstance(value, str) else repr(value), 3 if name == CPU else 0, whole)
 
 
-def _text(value: float) -> str:
-    if isinstance(value, int) and abs(value) > LARGEST:
-        raise ValueError(EXPECTED)
-    return repr(value)
+def _is_short(value: object) -> bool:
+    """Tell whether a number can be written out: Python refuses to write integers of thousands of digits."""
+    return not isinstance(value, int) or abs(value) <= LARGEST
 
 
 @lru_cache(maxsize=16384)
 def _read(text: str, digits: int, whole: bool) -> int:
+    expected = EXPECTED_WHOLE if whole else EXPECTED
     match = _GRAMMAR.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
-        raise ValueError(EXPECTED)
+        raise ValueError(expected)
     sign, before, after, _, exponent, binary, decimal = match.groups()
     after = after or ""
     if not before and not after:
-        raise ValueError(EXPECTED)
+        raise ValueError(expected)
     mantissa = int(before + after)
     if sign == "-" and mantissa:
-        raise ValueError(EXPECTED_WHOLE if whole else EXPECTED)
+        raise ValueError(expected)
     shift = 0 if binary else int(exponent) if exponent else _POWERS_OF_TEN[decimal]
     numerator, denominator = _scaled(mantissa, shift - len(after) + digits)
     if binary:
         numerator <<= _POWERS_OF_TWO[binary]
     units, rest = divmod(numerator, denominator)
-    if rest and whole:
-        raise ValueError(EXPECTED_WHOLE)
     found = units + (rest > 0)
-    if found > LARGEST:
-        raise ValueError(EXPECTED_WHOLE if whole else EXPECTED)
+    if found > LARGEST or (rest and whole):
+        raise ValueError(expected)
     return found
 
 

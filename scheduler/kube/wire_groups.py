@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Final, Required
+from typing import Final, Required
 
-from pydantic import Field, TypeAdapter, with_config
+from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
-from scheduler.kube.fields import STRICT, Count, LabelSelectorFields, Metadata, PositiveInt, Weight
+from scheduler.kube.fields import STRICT, LabelSelectorFields, Metadata
+from scheduler.kube.group_fields import KaiSpec, NativeSpec, PluginsSpec, PolicySpec, RunAiSpec, VolcanoSpec
 from scheduler.kube.head import DEFAULT_NAMESPACE, Head, read_head, salvaged_head, text, whole
 from scheduler.kube.naming import EXPECTED_KEY, is_label_key
 from scheduler.kube.reading import Raw, Refused, read, read_part, refused
@@ -22,95 +23,6 @@ from scheduler.state.gang import Preference, Segment
 from scheduler.state.objects import Requirement
 from scheduler.state.problems import BadInput
 from scheduler.state.world import PodGroup, TopologyPolicy
-
-Level = Annotated[str, Field(min_length=1)]
-
-
-@with_config(STRICT)
-class _SegmentFields(TypedDict, total=False):
-    size: Required[PositiveInt]
-    requiredTopology: Level | None
-
-
-@with_config(STRICT)
-class _RunAiSpec(TypedDict, total=False):
-    minMember: PositiveInt | None
-    scheduleTimeoutSeconds: PositiveInt | None
-    priorityClassName: str | None
-    project: str | None
-    topologyPolicy: str | None
-    requiredTopology: Level | None
-    segments: list[_SegmentFields] | None
-
-
-@with_config(STRICT)
-class _GangFields(TypedDict, total=False):
-    minCount: Required[PositiveInt]
-
-
-@with_config(STRICT)
-class _SchedulingPolicy(TypedDict, total=False):
-    gang: _GangFields | None
-
-
-@with_config(STRICT)
-class _TopologyConstraint(TypedDict, total=False):
-    key: Required[Level]
-
-
-@with_config(STRICT)
-class _SchedulingConstraints(TypedDict, total=False):
-    topology: list[_TopologyConstraint] | None
-
-
-@with_config(STRICT)
-class _NativeSpec(TypedDict, total=False):
-    schedulingPolicy: _SchedulingPolicy | None
-    schedulingConstraints: _SchedulingConstraints | None
-    priorityClassName: str | None
-    resourceClaims: list[object] | None
-
-
-@with_config(STRICT)
-class _PluginsSpec(TypedDict, total=False):
-    minMember: Count | None
-    scheduleTimeoutSeconds: Count | None
-
-
-@with_config(STRICT)
-class _VolcanoSpec(TypedDict, total=False):
-    minMember: Count | None
-    minTaskMember: dict[str, int] | None
-    networkTopology: dict[str, object] | None
-    subGroupPolicy: list[object] | None
-    priorityClassName: str | None
-
-
-@with_config(STRICT)
-class _KaiTopology(TypedDict, total=False):
-    requiredTopologyLevel: str | None
-    preferredTopologyLevel: str | None
-
-
-@with_config(STRICT)
-class _KaiSpec(TypedDict, total=False):
-    minMember: Count | None
-    priorityClassName: str | None
-    topologyConstraint: _KaiTopology | None
-    subGroups: list[object] | None
-
-
-@with_config(STRICT)
-class _PreferenceFields(TypedDict, total=False):
-    topologyKey: Required[Level]
-    weight: Required[Weight]
-
-
-@with_config(STRICT)
-class _PolicySpec(TypedDict, total=False):
-    preferredTopology: list[_PreferenceFields] | None
-    requiredTopology: Level | None
-    selector: LabelSelectorFields | None
 
 
 @with_config(STRICT)
@@ -121,12 +33,12 @@ class _Outer(TypedDict, total=False):
 
 
 _OUTER: Final = TypeAdapter(_Outer)
-_RUN_AI: Final = TypeAdapter(_RunAiSpec)
-_NATIVE: Final = TypeAdapter(_NativeSpec)
-_PLUGINS: Final = TypeAdapter(_PluginsSpec)
-_VOLCANO: Final = TypeAdapter(_VolcanoSpec)
-_KAI: Final = TypeAdapter(_KaiSpec)
-_POLICY: Final = TypeAdapter(_PolicySpec)
+_RUN_AI: Final = TypeAdapter(RunAiSpec)
+_NATIVE: Final = TypeAdapter(NativeSpec)
+_PLUGINS: Final = TypeAdapter(PluginsSpec)
+_VOLCANO: Final = TypeAdapter(VolcanoSpec)
+_KAI: Final = TypeAdapter(KaiSpec)
+_POLICY: Final = TypeAdapter(PolicySpec)
 _SELECTOR: Final = TypeAdapter(LabelSelectorFields)
 
 PREFERRED_BY_KAI: Final = "kai.scheduler/topology-preferred-placement"
@@ -336,7 +248,7 @@ def _topology_policy(raw: Raw, *, strict: bool, namespace: str) -> TopologyPolic
     )
 
 
-def _preferences(spec: _PolicySpec) -> tuple[Preference, ...]:
+def _preferences(spec: PolicySpec) -> tuple[Preference, ...]:
     found: dict[str, Preference] = {}
     for index, row in enumerate(spec.get("preferredTopology") or ()):
         place = f"spec.preferredTopology[{index}].topologyKey"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Annotated, Final, Required
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
-from scheduler.kube.fields import NodeFields, PodFields, PodSpecFields, PodStatusFields, PriorityClassFields
+from scheduler.kube.fields import STRICT, Metadata, NodeFields, PodFields, PodSpecFields, PodStatusFields
 from scheduler.kube.head import DEFAULT_NAMESPACE, read_head, salvaged_head, text, whole
 from scheduler.kube.naming import check_labels
 from scheduler.kube.podspec import amounts, reports_resources, used
@@ -19,9 +20,19 @@ from scheduler.state.objects import Node, Pod, Shape, Taint, Unsupported
 from scheduler.state.problems import BadInput, InputProblem
 from scheduler.state.resources import Resources
 
+
+@with_config(STRICT)
+class _PriorityClass(TypedDict, total=False):
+    """scheduling.k8s.io/v1 PriorityClass."""
+
+    metadata: Required[Metadata]
+    value: Required[Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]]
+    globalDefault: bool | None
+
+
 _NODE: Final = TypeAdapter(NodeFields)
 _POD: Final = TypeAdapter(PodFields)
-_PRIORITY_CLASS: Final = TypeAdapter(PriorityClassFields)
+_PRIORITY_CLASS: Final = TypeAdapter(_PriorityClass)
 
 
 def node(raw: Raw, *, strict: bool = True) -> Node:

@@ -152,9 +152,10 @@ def _leader_worker_set(subject: Subject, given: object) -> dict[str, Any]:
     size, replicas = _or(inner.get("size"), 1), _or(spec.get("replicas"), 1)
     check_many(size * replicas, "spec.replicas")
     place = "spec.leaderWorkerTemplate"
-    worker = subject.template(inner["workerTemplate"], f"{place}.workerTemplate")
+    claims = inner.get("volumeClaimTemplates")
+    worker = subject.template(_claiming(inner["workerTemplate"], claims), f"{place}.workerTemplate")
     leader = inner.get("leaderTemplate")
-    templates = {"leader": subject.template(leader, f"{place}.leaderTemplate") if leader else worker, "worker": worker}
+    templates = {"leader": subject.template(_claiming(leader, claims), f"{place}.leaderTemplate") if leader else worker, "worker": worker}
     return {"replicas": replicas, "size": size, "startup_policy": spec.get("startupPolicy") or "LeaderCreated", "templates": templates}
 
 
@@ -162,7 +163,17 @@ def _replicated(subject: Subject, given: object) -> dict[str, Any]:
     spec = read_part(REPLICATED, given, place="spec", name=subject.label)
     replicas = _or(spec.get("replicas"), 1)
     check_many(replicas, "spec.replicas")
-    return {"replicas": replicas, "templates": {POD_ROLE: subject.template(spec["template"], "spec.template")}}
+    template = _claiming(spec["template"], spec.get("volumeClaimTemplates"))
+    return {"replicas": replicas, "templates": {POD_ROLE: subject.template(template, "spec.template")}}
+
+
+def _claiming(template: Template, claims: list[dict[str, object]] | None) -> Template:
+    """Return the template with one more volume for each claim that the StatefulSet makes for its pods."""
+    if not claims:
+        return template
+    volumes = template["spec"].get("volumes")
+    more = [{"name": f"claim {index}", "persistentVolumeClaim": {}} for index in range(len(claims))]
+    return {**template, "spec": {**template["spec"], "volumes": [*(volumes if isinstance(volumes, list) else ()), *more]}}
 
 
 def _job(subject: Subject, given: object) -> dict[str, Any]:

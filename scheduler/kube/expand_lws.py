@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.kube.head import synthetic_uid
-from scheduler.kube.podraw import Maker, RawPod, short_hash, with_claims
+from scheduler.kube.podraw import Maker, RawPod, items, short_hash, with_claims
 from scheduler.kube.reading import Refused
 from scheduler.kube.wire_workloads import LeaderWorkerSetSpec
 
@@ -172,7 +172,7 @@ def _finished(pod: RawPod, exclusive: list[tuple[str, str, str]]) -> RawPod:
 
 def _with_variables(container: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
     first = [{"name": name, "value": value} for name, value in variables.items()]
-    own = [e for e in container.get("env") or () if not (isinstance(e, Mapping) and e.get("name") in variables)]
+    own = [e for e in items(container.get("env")) if not (isinstance(e, Mapping) and str(e.get("name")) in variables)]
     return {**container, "env": [*first, *own]}
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from scheduler.kube.fields import Metadata
-from scheduler.kube.naming import check_labels, check_name
+from scheduler.kube.naming import check_labels, check_name, check_namespace
 from scheduler.kube.reading import Raw, read, seconds
 from scheduler.state.objects import EMPTY, Ref
 from scheduler.state.problems import BadInput
@@ -55,6 +55,8 @@ def read_head(metadata: Metadata, *, strict: bool, namespace: str) -> Head:
     if strict:
         check_labels(labels, "metadata.labels")
     where = (metadata.get("namespace") or namespace) if namespace else ""
+    if strict and where:
+        check_namespace(where)
     return Head(
         name=name,
         namespace=where,

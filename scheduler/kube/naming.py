@@ -12,11 +12,13 @@ from scheduler.kube.reading import Refused
 _LABEL_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?", re.ASCII)
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 _SHORT: Final = 63
 _LONG: Final = 253
 
 EXPECTED_NAME: Final = "a name of at most 253 characters: lower-case letters, digits, '-' and '.'"
 EXPECTED_SERVICE_NAME: Final = "a name of at most 63 characters: lower-case letters, digits and '-', beginning with a letter"
+EXPECTED_NAMESPACE: Final = "a name of at most 63 characters: lower-case letters, digits and '-'"
 EXPECTED_KEY: Final = "a label key: at most 63 characters (letters, digits, '-', '_', '.'), with a domain of at most 253 before a '/'"
 EXPECTED_VALUE: Final = "a label value of at most 63 characters: letters, digits, '-', '_', '.'"
 
@@ -51,6 +53,13 @@ def check_name(name: str | None, place: str = "metadata.name") -> str:
         raise Refused(place, name, EXPECTED_NAME)
     if len(name) > _LONG or _SUBDOMAIN.fullmatch(name) is None:
         raise Refused(place, name, EXPECTED_NAME)
+    return name
+
+
+def check_namespace(name: str, place: str = "metadata.namespace") -> str:
+    """Return a name that a namespace can have."""
+    if len(name) > _SHORT or _NAMESPACE.fullmatch(name) is None:
+        raise Refused(place, name, EXPECTED_NAMESPACE)
     return name
 
 

@@ -46,7 +46,9 @@ class Maker:
 
 def admitted(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a pod spec after admission: the tolerations of outages that every pod gets."""
-    given = list(spec.get("tolerations") or ())
+    given = items(spec.get("tolerations"))
+    if spec.get("tolerations") and not given:
+        return dict(spec)  # no list: the parser of the pod refuses it at its place
     missing = [key for key in _OUTAGES if not any(_tolerates(toleration, key) for toleration in given)]
     added = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300} for key in missing]
     return {**spec, "tolerations": [*given, *added]} if added else dict(spec)
@@ -63,8 +65,13 @@ def with_claims(spec: Mapping[str, Any], claims: Sequence[Mapping[str, Any]] | N
     if not claims:
         return {}
     names = [str(_mapping(claim.get("metadata") or {}).get("name", "")) for claim in claims]
-    kept = [v for v in spec.get("volumes") or () if not (isinstance(v, Mapping) and v.get("name") in names)]
+    kept = [v for v in items(spec.get("volumes")) if not (isinstance(v, Mapping) and v.get("name") in names)]
     return {"volumes": [*kept, *({"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{pod}"}} for name in names)]}
+
+
+def items(value: object) -> list[Any]:
+    """Return what a list holds; nothing of what is no list, which the parser of the pod refuses at its place."""
+    return value if isinstance(value, list) else []
 
 
 def short_hash(value: object) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 SHOWN: Final = 80
 """Characters of a found value that a message shows."""
+_LONGEST: Final = 400
+"""Characters of any other part: paths and names have their limits, keys that somebody made up have none."""
 _SHOWN_INTEGER: Final = 10**60
 _SHOWN_ITEMS: Final = 4
 _SHOWN_DEPTH: Final = 3
@@ -28,6 +30,14 @@ class InputProblem:
     found: str = ""
     """What stood there, cut to 80 characters."""
     expected: str = ""
+
+    def __post_init__(self) -> None:
+        """Keep every part short and printable, whatever the input held."""
+        for name in ("file", "object", "field", "found"):
+            text: str = getattr(self, name)
+            if len(text) > _LONGEST or not text.isascii():
+                safe = text[:_LONGEST].encode(errors="backslashreplace").decode()
+                object.__setattr__(self, name, safe if len(text) <= _LONGEST else f"{safe}...")
 
     def __str__(self) -> str:
         """Say it in one line: place, then found, then expected."""

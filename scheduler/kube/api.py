@@ -103,6 +103,7 @@ class Api:
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()
+        await asyncio.sleep(0)  # sockets are closed one turn of the loop later
 
     async def get(self, path: str, query: Query | None = None) -> bytes:
         """Read; repeated with backoff after a lost answer, 5xx or 429."""
@@ -138,7 +139,7 @@ class Api:
                 while piece := await response.content.readany():
                     yield piece
             finally:
-                response.close()
+                _hang_up(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
             raise self._unreachable(lost, "GET", path) from lost
 
@@ -198,6 +199,13 @@ class Api:
     def _unreachable(self, lost: Exception, method: str, path: str) -> Unreachable:
         why = "it did not answer in time" if isinstance(lost, TimeoutError) else str(lost) or type(lost).__name__
         return Unreachable(f"{method} {path}: the API server {self.host} cannot be reached: {why}")
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Cut a stream off: in its middle a polite end of TLS would wait for the server, and outlive the session."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 async def connect(kubeconfig: str | None = None, *, context: str | None = None) -> Api:

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
-from scheduler.kube.api import Api
+from scheduler.kube.api import PLACEMENTS, Api
+from scheduler.kube.commit import Committer
 from scheduler.kube.grouping import gangs
-from scheduler.kube.records import record_name
+from scheduler.kube.records import body, new_record, placement, record_name, seats_of
 from scheduler.kube.watch import Watcher
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
@@ -47,11 +49,25 @@ class Following:
             self.cache.apply(self.watcher.events.get_nowait())
 
     def gangs(self, namespace: str) -> list[Gang]:
+        """Return the gangs of one test."""
         found = gangs(self.cache.world())
         return [gang for gang in (*found.gangs, *found.settled) if gang.namespace == namespace]
 
     def record(self, gang: Gang) -> Record | None:
         return self.cache.records.get((gang.namespace, record_name(gang)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """All that a test of records needs."""
+
+    admin: Admin
+    place: str
+    """The namespace of this test."""
+    nodes: list[str]
+    api: Api
+    follower: Following
+    committer: Committer
 
 
 @contextlib.asynccontextmanager
@@ -102,11 +118,11 @@ async def the_gang(follower: Following, namespace: str, size: int, *, but: str =
 
 
 def plan(gang: Gang, nodes: Sequence[str]) -> Placed:
-    """Place a gang by hand: members in rank order on these nodes; bound ones stay."""
+    """Place a gang by hand: members in rank order on the first of these nodes; bound ones stay."""
     rack = LevelCount(key=TIER_0, name="rack", required=False, weight=1, count=1, domains=("r",))
     seats = [
         Seat(member=m, node=m.pod.node or NodeName(node), bound=m.pod.node is not None, domains={TIER_0: "r"})
-        for m, node in zip(gang.members, nodes, strict=True)
+        for m, node in zip(gang.members, nodes, strict=False)
     ]
     return Placed(gang=gang, seats=tuple(seats), cost=0, bound=0, levels=(rack,), decision=Decision(engine="none"))
 
@@ -131,3 +147,27 @@ def nodes_of(admin: Admin, namespace: str) -> dict[str, str | None]:
 def placements(admin: Admin, namespace: str) -> list[Object]:
     """Return the records of a namespace."""
     return admin.items(f"/apis/coterie.dev/v1alpha1/namespaces/{namespace}/placements")
+
+
+async def write(api: Api, planned: Placed, *, deadline: float = 4e9) -> Record:
+    """Write a record as a leader would that dies right after it."""
+    record = new_record(planned.gang, seats_of(planned), deadline=deadline, written_by="dead/1")
+    return placement(await api.post(PLACEMENTS.path(record.namespace), body(record, planned.gang.owner)))
+
+
+async def see(follower: Following, record: Record) -> None:
+    """Wait until the cache knows the record at least as it is here."""
+
+    def seen() -> bool:
+        found = follower.cache.records.get((record.namespace, record.name))
+        return found is not None and (found.epoch, found.observed_epoch) >= (record.epoch, record.observed_epoch)
+
+    await follower.until(seen)
+
+
+def leader_worker_set(*, size: int, startup: str = "LeaderCreated") -> Object:
+    """Return a LeaderWorkerSet of one group whose pods are ours."""
+    container = {"name": "main", "image": "registry.test/none", "resources": {"limits": {GPU: "1"}}}
+    template = {"spec": {"schedulerName": "coterie", "containers": [container], "terminationGracePeriodSeconds": 0}}
+    spec = {"replicas": 1, "startupPolicy": startup, "leaderWorkerTemplate": {"size": size, "leaderTemplate": template, "workerTemplate": template}}
+    return {"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "metadata": {"name": "llm"}, "spec": spec}

@@ -27,6 +27,7 @@ REQUIRED: Final = (
 NVLINK: Final = "coterie.dev/nvlink"
 MIN_MEMBER: Final = "coterie.dev/min-member"
 _DEEPEST: Final = 12
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +133,8 @@ def change_affinity(key: str, values: Sequence[str], to: str) -> Callable[[str, 
     """Return an edit of every required ``In`` expression with this key and these values: one value that exists instead."""
 
     def edit(pointer: str, spec: Json) -> list[Json]:
-        required = "requiredDuringSchedulingIgnoredDuringExecution"
-        terms = (((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(required) or {}).get("nodeSelectorTerms") or []
-        path = f"{pointer}/affinity/nodeAffinity/{required}/nodeSelectorTerms"
+        terms = (((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}).get("nodeSelectorTerms") or []
+        path = f"{pointer}/affinity/nodeAffinity/{_REQUIRED}/nodeSelectorTerms"
         return [
             {"op": "replace", "path": f"{path}/{i}/matchExpressions/{j}/values", "value": [to]}
             for i, term in enumerate(terms)
@@ -148,6 +148,19 @@ def change_affinity(key: str, values: Sequence[str], to: str) -> Callable[[str, 
 def drop_node_name(pointer: str, spec: Json) -> list[Json]:
     """Edit: no fixed node."""
     return [{"op": "remove", "path": f"{pointer}/nodeName"}] if spec.get("nodeName") else []
+
+
+def drop_selection(pointer: str, spec: Json) -> list[Json]:
+    """Edit: no nodeSelector and no required node affinity."""
+    ops: list[Json] = [{"op": "remove", "path": f"{pointer}/nodeSelector"}] if spec.get("nodeSelector") is not None else []
+    if ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) is not None:
+        ops.append({"op": "remove", "path": f"{pointer}/affinity/nodeAffinity/{_REQUIRED}"})
+    return ops
+
+
+def several(edits: Sequence[Callable[[str, Json], list[Json]]]) -> Callable[[str, Json], list[Json]]:
+    """Return an edit that makes several edits of different fields."""
+    return lambda pointer, spec: [op for edit in edits for op in edit(pointer, spec)]
 
 
 def annotation_maps(document: Json) -> Iterator[tuple[str, Json]]:

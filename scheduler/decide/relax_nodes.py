@@ -14,7 +14,7 @@ import numpy as np
 
 from scheduler.decide import filters
 from scheduler.decide.counting import Ground, Role, holds
-from scheduler.decide.relax_changes import Json, drop_node_name, on_pod_specs
+from scheduler.decide.relax_changes import Json, drop_node_name, drop_selection, on_pod_specs, several
 from scheduler.decide.relax_demand import prefer_nvlink, require
 from scheduler.decide.relax_trial import CHECKS, Trial, some, with_nodes, with_shapes
 from scheduler.decide.survey import Group, survey_of
@@ -54,20 +54,28 @@ def add_nodes(trial: Trial) -> Iterator[Relaxation]:
 
 
 def last_resort(trial: Trial) -> Iterator[Relaxation]:
-    """Drop the required level and fixed nodes, and add nodes of the pods' own shape."""
+    """Drop the required level and the fixed node, if need be all node selection as well, and add nodes of the pods' own shape."""
     wish = trial.gang.demand
     nvlink: NvlinkWish = "preferred" if wish.nvlink == "required" else wish.nvlink
-    gang = with_shapes(replace(trial.gang, demand=replace(wish, required=None, nvlink=nvlink)), lambda s: replace(s, node_name=None))
-    changes = (
-        *require(trial.gang, trial.objects, trial.raw, None),
-        *(prefer_nvlink(trial.objects) if wish.nvlink == "required" else ()),
-        *on_pod_specs(trial.objects, drop_node_name),
-    )
-    if trial.raw is not None and _dropped(trial.gang) and not changes:
-        return
-    found = _offer(trial, trial.snapshot, gang, _Site(labels={}, words=", and drop the required level and node"), own=True)
-    if found is not None:
-        yield replace(found, changes=(*changes, *found.changes))
+    freed = replace(trial.gang, demand=replace(wish, required=None, nvlink=nvlink))
+    demand = (*require(trial.gang, trial.objects, trial.raw, None), *(prefer_nvlink(trial.objects) if wish.nvlink == "required" else ()))
+    unnamed = with_shapes(freed, lambda s: replace(s, node_name=None))
+    anywhere = with_shapes(freed, lambda s: replace(s, node_name=None, node_selector=(), affinity=None))
+    for gang, edits, words in (
+        (unnamed, [drop_node_name], "drop the required level and node"),
+        (anywhere, [drop_node_name, drop_selection], "drop the required level, nodeSelector and node affinity"),
+    ):
+        changes = (*demand, *on_pod_specs(trial.objects, several(edits)))
+        if trial.raw is not None and _dropped(trial.gang) and not changes:
+            return
+        found = trial.checked(Relaxation(kind="relabel", summary=words, changes=changes, harm=(ADD, 0)), gang=gang)
+        if found is not None:
+            yield found
+            return
+        found = _offer(trial, trial.snapshot, gang, _Site(labels={}, words=f", and {words}"), own=True)
+        if found is not None:
+            yield replace(found, changes=(*changes, *found.changes))
+            return
 
 
 def _dropped(gang: Gang) -> bool:
@@ -130,19 +138,35 @@ def _blocks(snapshot: Snapshot, ground: Ground, site: _Site, *, own: bool) -> li
         return None if made is None else [[made]]
     blocks = []
     for role in ground.roles:
-        template = None if own else _existing(snapshot, role, site)
-        if template is None and not own:
+        block = _own(role, site, names) if own else _alike(snapshot, role, site, names)
+        if block is None or any(n.name in snapshot.nodes for n in block):
             return None
-        each = _each(template, role.shape) if template is not None else 1
-        block = []
-        for _ in range(-(-role.count // max(1, each))):
-            name = next(names)
-            made = _like_pods(role, site, role.shape.requests, 1, name) if template is None else _like_node(template, site, name)
-            if made is None:
-                return None
-            block.append(made)
         blocks.append(block)
-    return blocks
+    chosen = [n.name for block in blocks for n in block]
+    return blocks if len(set(chosen)) == len(chosen) else None
+
+
+def _alike(snapshot: Snapshot, role: Role, site: _Site, names: Iterator[NodeName]) -> list[Node] | None:
+    template = _existing(snapshot, role, site)
+    if template is None:
+        return None
+    return [_like_node(template, site, next(names)) for _ in range(-(-role.count // _each(template, role.shape)))]
+
+
+def _own(role: Role, site: _Site, names: Iterator[NodeName]) -> list[Node] | None:
+    """Return a node for each pod of the role, or one large node where the pods name their node."""
+    if _named(role.shape) is not None:
+        made = _like_pods(role, site, total([role.shape.requests] * role.count), role.count, next(names))
+        return None if made is None else [made]
+    found = [_like_pods(role, site, role.shape.requests, 1, next(names)) for _ in range(role.count)]
+    return [n for n in found if n is not None] if all(found) else None
+
+
+def _named(shape: Shape) -> NodeName | None:
+    """Return the node that the pods name themselves."""
+    term = next(iter(shape.affinity or ()), None)
+    named = [v for f in (term.fields if term is not None else ()) if f.operator == "In" for v in f.values]
+    return shape.node_name or (NodeName(named[0]) if named else None)
 
 
 def _fresh_names(snapshot: Snapshot) -> Iterator[NodeName]:
@@ -203,8 +227,7 @@ def _like_pods(role: Role, site: _Site, size: Resources, pods: int, name: NodeNa
         if value is not None:
             labels[one.key] = value
     labels.update(shape.node_selector)
-    named = [v for f in (term.fields if term is not None else ()) if f.operator == "In" for v in f.values]
-    chosen = NodeName(next(iter([*([shape.node_name] if shape.node_name else []), *named]), name))
+    chosen = _named(shape) or name
     amounts = {n: a for n, a in size.items() if n != PODS}
     made = Node(name=chosen, labels={**labels, HOSTNAME: str(chosen)}, allocatable=Resources({**amounts, PODS: max(pods, _FEWEST_PODS)}))
     return made if _passes(made, shape) else None

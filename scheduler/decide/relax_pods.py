@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from scheduler.decide import matching
-from scheduler.decide.relax_changes import add_tolerations, change_affinity, change_selector, drop_node_name, escape, on_pod_specs
+from scheduler.decide.relax_changes import Json, add_tolerations, change_affinity, change_selector, drop_node_name, escape, on_pod_specs, several
 from scheduler.decide.relax_trial import Trial, node_patch, some, with_nodes, with_shapes
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, NodeSelectorTerm, Requirement, Shape, Taint, Toleration
@@ -29,6 +29,7 @@ def relabel(trial: Trial) -> Iterator[Relaxation]:
             yield from _mend_selector(trial, key, value)
     for key, values in sorted({(r.key, r.values) for shape in _shapes(trial) for r in _unmatched(trial, shape)}):
         yield from _mend_affinity(trial, key, values)
+    yield from _mend_all(trial)
     names = {shape.node_name for shape in _shapes(trial) if shape.node_name is not None}
     if names:
         found = Relaxation(
@@ -38,6 +39,31 @@ def relabel(trial: Trial) -> Iterator[Relaxation]:
             harm=(RELABEL, 2),
         )
         yield from _given(trial.checked(found, gang=with_shapes(trial.gang, lambda s: replace(s, node_name=None))))
+
+
+def _mend_all(trial: Trial) -> Iterator[Relaxation]:
+    """Correct several misspelled selectors at once, each to the nearest spelling, where correcting one is not enough."""
+    nodes = trial.snapshot.nodes.values()
+    edits: list[Callable[[str, Json], list[Json]]] = []
+    gang, words = trial.gang, []
+    for key, value in sorted({pair for shape in _shapes(trial) for pair in shape.node_selector}):
+        near = [] if any(n.labels.get(key) == value for n in nodes) else _spellings(trial, key, value)[:1]
+        for to in near:
+            edits.append(change_selector(key, value, to))
+            gang = with_shapes(gang, _reselect(key, value, to))
+            words.append(f"{to[0]}={to[1]} instead of {key}={value}")
+    for key, values in sorted({(r.key, r.values) for shape in _shapes(trial) for r in _unmatched(trial, shape)}):
+        known = sorted({n.labels[key] for n in nodes if key in n.labels})
+        for other in [other for value in values for other in _close(value, known)][:1]:
+            edits.append(change_affinity(key, values, other))
+            gang = with_shapes(gang, _reaffine(key, values, other))
+            words.append(f"{key} in [{other}] instead of [{', '.join(values)}]")
+    if len(edits) > 1:
+        changes = on_pod_specs(trial.objects, several(edits))
+        found = Relaxation(
+            kind="relabel", summary=f"select {'; '.join(words)}, which no node carries", changes=changes, harm=(RELABEL, 0, len(edits))
+        )
+        yield from _given(trial.checked(found, gang=gang))
 
 
 def _given(found: Relaxation | None) -> Iterator[Relaxation]:

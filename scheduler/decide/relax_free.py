@@ -127,7 +127,7 @@ def _victims(stand: _Stand, position: Mapping[str, int]) -> tuple[Pod, ...]:
         capacity(stand.emptied, r, nodes, stand.emptied.free) - capacity(stand.now, r, nodes, stand.now.free) for r in range(len(stand.now.roles))
     )
     gain = dict(zip(nodes.tolist(), np.asarray(gains).tolist(), strict=True))
-    ranked = sorted((at for at in stand.pods if gain[at] > 0), key=lambda at: (_price(stand.pods[at]) / gain[at], at))
+    ranked = sorted((at for at in stand.pods if gain[at] > 0), key=lambda at: (_price(stand.pods[at]) / gain[at], _harm(stand.pods[at])[1], at))
     if not holds(stand.without_nodes(ranked), nodes)[1]:
         ranked = sorted(stand.pods)
     low, high = 1, len(ranked)

@@ -59,7 +59,7 @@ def survey_of(snapshot: Snapshot, gang: Gang, checks: Checks) -> Survey:
         request=np.array([[_asked(r.shape, n) for n in names] for r in found], dtype=np.int64).reshape(count, len(names)),
         conflict=np.array([[checks.conflicts(a.shape, b.shape) for b in found] for a in found], dtype=np.bool_).reshape(count, count),
         free=np.minimum(np.stack([known.free(n) for n in names], axis=1), LARGEST),
-        allowed=np.array([checks.allowed(snapshot, r.shape, r.pods) for r in found], dtype=np.bool_).reshape(count, -1),
+        allowed=np.array([checks.allowed(snapshot, r.shape, r.pods) for r in found], dtype=np.bool_).reshape(count, len(snapshot.topology.nodes)),
     )
     return _with_groups(snapshot, gang, ground)
 

@@ -1,24 +1,21 @@
-"""Reports as text. On a terminal with colour and at its width; in a pipe plain, nothing wrapped or shortened."""
+"""Reports as text; how lines meet a terminal or a pipe is `scheduler.render.out`'s."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from rich import box
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from scheduler.report import AdviceRow, GangReport, PlacementReport, UnplacedRow
+from scheduler.render import words
+from scheduler.render.fabric import fabric
+from scheduler.render.out import Out
+from scheduler.render.tree import tree
+from scheduler.report import GangReport, PlacementReport, UnplacedRow
+from scheduler.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from scheduler.cases import Result
+    from scheduler.topology_report import TopologyReport
 
-PIPE_WIDTH: Final = 100_000
-"""Columns of a pipe: so many that nothing is ever wrapped."""
 STYLES: Final[Mapping[str, str]] = {
     "OPTIMAL": "bold green",
     "FEASIBLE": "bold yellow",
@@ -29,114 +26,126 @@ STYLES: Final[Mapping[str, str]] = {
     "warning": "yellow",
     "info": "cyan",
 }
+Domains = Mapping[str, Mapping[str, str]]
+"""Domain by node and level key."""
 
 
-def console() -> Console:
-    """Return a console for stdout that respects pipes and NO_COLOR."""
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=PIPE_WIDTH, no_color=True, force_terminal=False, legacy_windows=False)
-
-
-def print_report(report: PlacementReport, domains: Mapping[str, Mapping[str, str]] | None = None) -> None:
+def print_report(report: PlacementReport, domains: Domains | None = None) -> None:
     """Print a placement report; ``domains`` gives each node's domain by level key, for the table of seats."""
-    out = console()
-    levels = ", ".join(f"{x.name} {x.domains}" + (f" ({x.nodes_without} nodes without)" if x.nodes_without else "") for x in report.cluster.levels)
-    out.print(f"cluster: {report.cluster.nodes} nodes, {report.cluster.pods} pods; {levels or 'no topology levels'}")
+    out = Out()
+    levels = ", ".join(words.domains(x.domains, x.name) for x in report.cluster.levels if x.name != "host")
+    pods = f", {words.count(report.cluster.pods, 'pod')} on them"
+    out.line(f"cluster: {words.count(report.cluster.nodes, 'node')}{f' in {levels}' if levels else ''}{pods}")
     if report.ignored:
-        out.print(f"ignored, no pods in it: {', '.join(report.ignored)}")
-    for row in report.advice:
-        _print_advice(out, row)
+        out.line(f"ignored, no pods in it: {', '.join(report.ignored)}")
+    if len(report.gangs) > 1:
+        _print_overview(out, report.gangs)
     for gang in report.gangs:
-        out.print()
-        _print_gang(out, gang, domains or {})
+        out.line()
+        _print_gang(out, gang, domains)
+    advice = list(words.advice(report))
+    if advice:
+        out.line()
+    for row, gangs in advice:
+        out.line((row.level, STYLES[row.level]), f": {f'{row.object} {row.field}'.strip()}: {row.message}{gangs}")
+
+
+def print_topology(report: TopologyReport, snapshot: Snapshot) -> None:
+    """Print the levels, the tree of domains with the GPUs that are free in them, and what is ragged in the labels."""
+    out = Out()
+    rows = ((x.name, x.key, x.vocabulary, f"{x.domains:,}", (f"{x.nodes_without:,}", "yellow") if x.nodes_without else "") for x in report.levels)
+    out.table(("level", "label key", "vocabulary", "domains", "nodes without"), rows, right=("domains", "nodes without"))
+    out.line()
+    for line in tree(fabric(None, snapshot)):
+        out.line(line, cut=True)
+    if report.warnings:
+        out.line()
+    for warning in report.warnings:
+        out.line(("warning", STYLES["warning"]), f": {warning.message} ({warning.code})")
 
 
 def print_cases(results: Sequence[Result]) -> None:
     """Print the cases that do not hold, expected against found, and how many hold."""
-    out = console()
-    for result in results:
-        if not result.holds:
-            out.print(Text.assemble(("FAIL ", STYLES["INFEASIBLE"]), (result.case.name, "bold"), f"  ({result.case.file})"))
-            out.print(Padding(f"why: {result.case.why}", (0, 0, 0, 2)))
-            for difference in result.differences:
-                out.print(Padding(Text(difference), (0, 0, 0, 2)))
+    out = Out()
+    for result in (r for r in results if not r.holds):
+        out.line(("FAIL", STYLES["INFEASIBLE"]), "  ", (result.case.name, "bold"), f"  {result.case.file}")
+        out.line(f"why: {result.case.why}", indent=2)
+        for difference in result.differences:
+            out.line(difference, indent=2)
+        out.line()
     failed = sum(not r.holds for r in results)
-    out.print(f"{len(results) - failed} cases hold, {failed} do not")
+    verb = "holds" if len(results) - failed == 1 else "hold"
+    out.line(
+        (
+            f"{words.count(len(results) - failed, 'case')} {verb}, {failed:,} {'does' if failed == 1 else 'do'} not",
+            "bold red" if failed else "bold green",
+        )
+    )
 
 
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Make a plain table: aligned columns, no lines; long cells wrap on a terminal only."""
-    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, show_edge=False, header_style="bold")
-    for title in header:
-        made.add_column(title, overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
+def _print_overview(out: Out, gangs: Sequence[GangReport]) -> None:
+    out.line()
+    rows = ((g.name, g.namespace, (g.status, STYLES[g.status]), "" if g.cost is None else f"{g.cost:,}", words.seated(g)) for g in gangs)
+    out.table(("gang", "namespace", "status", "cost", "outcome"), rows, right=("cost",))
 
 
-def indent(out: Console, what: str | Text | Table) -> None:
-    """Print something two columns to the right."""
-    out.print(Padding(what, (0, 0, 0, 2), expand=False))
-
-
-def _print_gang(out: Console, gang: GangReport, domains: Mapping[str, Mapping[str, str]]) -> None:
-    place = f"{gang.namespace}/{gang.workload.name}"
-    out.print(Text.assemble((gang.name, "bold"), f"  ({gang.workload.kind} {place})  ", (gang.status, STYLES[gang.status])))
+def _print_gang(out: Out, gang: GangReport, domains: Domains | None) -> None:
+    workload = f"{gang.workload.kind} {gang.namespace}/{gang.workload.name}"
+    out.line((gang.name, "bold"), "  ", (gang.status, STYLES[gang.status]), f"  {workload}")
+    out.line(words.seated(gang), indent=2)
     if gang.unplaced is None:
-        _print_placed(out, gang, domains)
+        _print_placed(out, gang)
     else:
-        _print_unplaced(out, gang, gang.unplaced)
-    for row in gang.advice:
-        _print_advice(out, row)
+        _print_unplaced(out, gang.unplaced)
+    if any(m.node for m in gang.members):
+        out.line()
+        _print_seats(out, gang, domains)
     if gang.nodes is not None:
-        checks = ((n.role, n.node, "yes" if n.fits else "no", "; ".join(f"{c.check}: {c.message}" for c in n.checks)) for n in gang.nodes)
-        out.print()
-        indent(out, table(("role", "node", "fits", "checks"), checks))
+        out.line()
+        verdicts = ((n.role, n.node, "yes" if n.fits else "no", "; ".join(f"{c.check}: {c.message}" for c in n.checks)) for n in gang.nodes)
+        out.table(("role", "node", "fits", "checks"), verdicts, indent=2)
 
 
-def _print_placed(out: Console, gang: GangReport, domains: Mapping[str, Mapping[str, str]]) -> None:
-    proof = "the least possible, proved" if gang.status == "OPTIMAL" else f"at least {gang.bound} is proved to be needed"
-    terms = [f"{x.name} {x.weight} x ({x.count} - 1)" for x in gang.levels if x.weight]
-    indent(out, f"cost {gang.cost}" + (f" = {' + '.join(terms)}" if terms else "") + f": {proof}")
-    indent(out, f"decided in {gang.decision.milliseconds} ms by {gang.decision.engine}; demand from {gang.demand}")
-    rows = ((x.name, x.key, "required" if x.required else f"weight {x.weight}", str(x.count), ", ".join(x.domains)) for x in gang.levels)
-    indent(out, table(("level", "key", "wanted", "domains", "which"), rows))
-    out.print()
-    shown = [x for x in gang.levels if x.name != "host"]
-    header = ("rank", "pod", "role", "node", *(x.name for x in shown), "")
-    seats = (
+def _print_placed(out: Out, gang: GangReport) -> None:
+    terms = words.terms(gang)
+    out.line(f"cost {gang.cost:,}{f' = {terms}' if terms else ''}, {words.proof(gang)}", indent=2)
+    out.line(f"demand from {gang.demand}; decided by {gang.decision.engine} in {gang.decision.milliseconds:,} ms", indent=2)
+    if gang.levels:
+        out.line()
+        rows = ((x.name, x.key if x.key != x.name else "", words.wanted(x), f"{x.count:,}", ", ".join(x.domains)) for x in gang.levels)
+        out.table(("level", "label key", "wanted", "domains", "which"), rows, indent=2, right=("domains",))
+
+
+def _print_seats(out: Out, gang: GangReport, domains: Domains | None) -> None:
+    shown = [x for x in gang.levels if x.name != "host"] if domains is not None else []
+    places = domains or {}
+    header = ("rank", "pod", "role", "GPUs", "node", *(x.name for x in shown), "state")
+    rows = (
         (
             str(m.rank),
             m.pod,
             m.role,
+            str(m.gpus) if m.gpus else "",
             m.node or "left out",
-            *(domains.get(m.node or "", {}).get(x.key, "-") for x in shown),
+            *(places.get(m.node or "", {}).get(x.key, "-") for x in shown),
             "running already" if m.bound else "",
         )
         for m in sorted(gang.members, key=lambda m: (m.rank, m.pod))
     )
-    indent(out, table(header, seats))
+    out.table(header, rows, indent=2, right=("rank", "GPUs"))
 
 
-def _print_unplaced(out: Console, gang: GangReport, unplaced: UnplacedRow) -> None:
-    indent(out, Text(f"{unplaced.reason}: {unplaced.message}"))
-    if unplaced.fits is not None:
-        indent(out, f"at most {unplaced.fits} of {len(gang.members)} members fit; {gang.min_member} are needed")
-    if unplaced.rooms:
-        rows = ((f"{r.name} {r.domain}", f"{r.room} of {r.needed}", _amounts(r.short), _amounts(r.checks)) for r in unplaced.rooms)
-        indent(out, table(("domain", "room", "short of", "nodes refused by"), rows))
+def _print_unplaced(out: Out, unplaced: UnplacedRow) -> None:
+    out.line((unplaced.reason, "bold"), f": {unplaced.message}", indent=2)
     if unplaced.relaxations:
-        out.print()
-        indent(out, "What would make it fit; each alone is enough, the least harm first:")
+        out.line()
+        out.line(words.helps(len(unplaced.relaxations)), indent=2)
         for i, relaxation in enumerate(unplaced.relaxations, start=1):
-            indent(out, Text(f"{i}. {relaxation.kind}: {relaxation.summary}"))
-
-
-def _amounts(amounts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {amount}" for name, amount in amounts.items())
-
-
-def _print_advice(out: Console, row: AdviceRow) -> None:
-    place = f"{row.object} {row.field}".strip()
-    indent(out, Text.assemble((row.level, STYLES[row.level]), f": {place}: {row.message}"))
+            out.line(f"{i}. {relaxation.summary}", indent=4)
+    if unplaced.rooms:
+        out.line()
+        shown, more = words.rooms(unplaced.rooms)
+        rows = ((words.room_name(r), f"{r.room:,} of {r.needed:,}", words.amounts(r.short), words.checks(r.checks)) for r in shown)
+        out.table(("domain", "room", "short of", "nodes refused by"), rows, indent=2)
+        if more:
+            out.line(more, indent=2)

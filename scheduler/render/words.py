@@ -1,0 +1,121 @@
+"""The words that text and page share: counts, amounts, where a gang lies, what it costs and what is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from scheduler.report import AdviceRow, GangReport, Level, PlacementReport, RoomRow
+from scheduler.state.resources import MEMORY, quantity
+
+ROOMS_SHOWN: Final = 10
+"""Rooms that a person is shown; JSON holds all."""
+STATUS: Final[Mapping[str, str]] = {
+    "OPTIMAL": "placed",
+    "FEASIBLE": "placed",
+    "INFEASIBLE": "not placed: proved impossible as the cluster stands",
+    "UNKNOWN": "not placed: the budget ended before a placement was found or proved impossible",
+    "UNSUPPORTED": "not placed: it asks for something that is not supported yet",
+    "WAITING": "not placed: it waits",
+}
+_LONG: Final = 7
+_GIB: Final = 2**30
+_SPELLED: Final = 3
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun: ``1 node``, ``2,000 nodes``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def domains(number: int, level: str) -> str:
+    """Write a number of domains of a level: ``2 racks``, ``1 NVLink domain``, ``3 domains of example.com/pod``."""
+    if level.startswith("nvlink"):
+        return count(number, level.replace("nvlink", "NVLink") + " domain")
+    return count(number, level) if level.isalpha() else f"{count(number, 'domain')} of {level}"
+
+
+def amounts(found: Mapping[str, int]) -> str:
+    """Write amounts by resource: ``16 nvidia.com/gpu, 12.5Gi memory``."""
+    return ", ".join(f"{amount(name, number)} {name}" for name, number in found.items())
+
+
+def amount(name: str, number: int) -> str:
+    """Write an amount as Kubernetes would; bytes that would be a long number are rounded up to a tenth of a Gi."""
+    exact = quantity(name, number)
+    bytes_ = name in (MEMORY, "ephemeral-storage") or name.startswith("hugepages-")
+    if not bytes_ or (len(exact) <= _LONG and not exact.isdigit()):
+        return exact
+    tenths = -(-number * 10 // _GIB)
+    return f"{tenths // 10:,}.{tenths % 10}Gi" if tenths % 10 else f"{tenths // 10:,}Gi"
+
+
+def checks(found: Mapping[str, int]) -> str:
+    """Write how many nodes each check refuses: ``TaintToleration 2, NodeAffinity 16``."""
+    return ", ".join(f"{check} {number:,}" for check, number in found.items())
+
+
+def seated(gang: GangReport) -> str:
+    """Say what became of a gang in one sentence: how many pods are placed, and where."""
+    if gang.unplaced is not None or gang.cost is None:
+        return STATUS[gang.status]
+    placed = [m for m in gang.members if m.node is not None]
+    running = sum(m.bound for m in placed)
+    pods = (
+        f"{len(placed):,} of {count(len(gang.members), 'pod')} placed" if len(placed) < len(gang.members) else f"{count(len(placed), 'pod')} placed"
+    )
+    already = f" ({running:,} running already)" if running else ""
+    inside = "".join(f"{'' if i else ' in'} {_where(x)}," for i, x in enumerate(x for x in gang.levels if x.name != "host"))
+    return f"{pods}{already}{inside} on {count(len({m.node for m in placed}), 'node')}"
+
+
+def _where(level: Level) -> str:
+    if level.count == 1 and level.domains:
+        return f"{level.name} {level.domains[0]}"
+    names = f" ({', '.join(level.domains)})" if len(level.domains) <= _SPELLED else ""
+    return domains(level.count, level.name) + names
+
+
+def terms(gang: GangReport) -> str:
+    """Write what the cost is made of: ``zone 100 x (1 - 1) + host 50 x (2 - 1)``; empty where nothing is weighted."""
+    return " + ".join(f"{x.name} {x.weight:,} x ({x.count} - 1)" for x in gang.levels if x.weight)
+
+
+def proof(gang: GangReport) -> str:
+    """Say what is proved of the cost."""
+    if gang.status == "OPTIMAL":
+        return "proved to be the least possible"
+    return f"not proved to be the least: that is at least {gang.bound:,}"
+
+
+def room_name(row: RoomRow) -> str:
+    """Name the domain of a room: ``rack r1``; the whole cluster has no key."""
+    return f"{row.name} {row.domain}" if row.key else row.name
+
+
+def rooms(found: Sequence[RoomRow]) -> tuple[Sequence[RoomRow], str]:
+    """Return the rooms to show and a line on the rest."""
+    shown, rest = found[:ROOMS_SHOWN], found[ROOMS_SHOWN:]
+    more = f"and {count(len(rest), 'more domain')} with room for {max(r.room for r in rest):,} or fewer" if rest else ""
+    return shown, more
+
+
+def advice(report: PlacementReport) -> Iterable[tuple[AdviceRow, str]]:
+    """Yield every piece of advice once, with the number of gangs that it concerns where they are several."""
+    found: dict[AdviceRow, int] = dict.fromkeys(report.advice, 0)
+    for gang in report.gangs:
+        for row in gang.advice:
+            found[row] = found.get(row, 0) + 1
+    for row, gangs in found.items():
+        yield row, f" ({count(gangs, 'gang')})" if gangs > 1 else ""
+
+
+def wanted(level: Level) -> str:
+    """Say how a level is wanted."""
+    both = [*(["required"] if level.required else []), *([f"weight {level.weight:,}"] if level.weight else [])]
+    return ", ".join(both)
+
+
+def helps(number: int) -> str:
+    """Introduce the relaxations."""
+    return "What would make it fit:" if number == 1 else "What would make it fit; each alone is enough, the least harm first:"

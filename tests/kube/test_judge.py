@@ -1,0 +1,122 @@
+"""What is to be done with a record that was found: decided from plain values."""
+
+from dataclasses import replace
+
+import pytest
+
+from scheduler.kube.judge import Verdict, judge
+from scheduler.state.gang import Gang, Member
+from scheduler.state.ids import NodeName, PodUid
+from scheduler.state.objects import Node, Pod
+from scheduler.state.record import Record, RecordSeat
+from tests.builders import gang, node, pod, snapshot
+
+NODES = (node("n0"), node("n1"), node("n2", unschedulable=True))
+
+
+def member(number: int, *, on: str | None = None, gpus: int = 4) -> Pod:
+    return pod(f"train-{number}", on=on, gpus=gpus, namespace="ai")
+
+
+def coming(number: int) -> Pod:
+    return replace(member(number), uid=PodUid(f"seat:ai/train-{number}"))
+
+
+def record(*nodes: str, held: int = 0, **changes: object) -> Record:
+    """Return an open record; the last ``held`` seats are for pods that did not exist when it was written."""
+    seats = tuple(
+        RecordSeat(pod=f"train-{n}", uid=PodUid("") if n >= len(nodes) - held else member(n).uid, node=NodeName(where), rank=n)
+        for n, where in enumerate(nodes)
+    )
+    plain = Record(namespace="ai", name="train-x", uid="r", resource_version="1", gang=gang().owner, epoch=1, deadline=100.0, seats=seats)
+    return replace(plain, **changes)  # type: ignore[arg-type] # fields of a record
+
+
+def of(*pods: Pod) -> Gang:
+    return replace(gang("train", pods=len(pods)), members=tuple(Member(pod=p, role="worker", rank=n) for n, p in enumerate(pods)))
+
+
+def judged(
+    what: Record, *pods: Pod, of_gang: Gang | None = None, nodes: tuple[Node, ...] = NODES, others: tuple[Pod, ...] = (), now: float = 0.0
+) -> Verdict:
+    named = {p.name: p for p in pods}
+    view = snapshot(nodes, (*others, *(p for p in pods if p.node and not p.finished)))
+    return judge(what, of_gang if of_gang is not None else of(*pods) if pods else None, lambda _, name: named.get(name), view, now=now)
+
+
+def test_members_that_wait_are_bound_where_the_record_says() -> None:
+    verdict = judged(record("n0", "n1"), member(0), member(1))
+    assert (verdict.action, [c.node for c in verdict.claims]) == ("forward", ["n0", "n1"])
+
+
+def test_bound_members_are_left_and_claim_nothing_more() -> None:
+    verdict = judged(record("n0", "n1"), member(0, on="n0"), member(1))
+    assert (verdict.action, [c.node for c in verdict.claims]) == ("forward", ["n1"])
+
+
+def test_a_record_whose_members_are_all_bound_is_only_settled_even_where_a_node_is_cordoned_or_gone() -> None:
+    verdict = judged(record("n2", "n9"), member(0, on="n2"), member(1, on="n9"))
+    assert (verdict.action, verdict.claims) == ("forward", ())
+
+
+def test_a_pod_that_failed_after_its_bind_was_bound() -> None:
+    assert judged(record("n0"), replace(member(0, on="n0"), phase="Failed")).action == "forward"
+
+
+IMPOSSIBLE = [
+    (("n9", "n0"), (member(0), member(1)), "the node n9 does not exist any more"),
+    (("n2", "n0"), (member(0), member(1)), "the node n2 is cordoned"),
+    (("n0", "n0"), (member(0, gpus=5), member(1)), "the node n0 has no room: needs 9 nvidia.com/gpu of 8 free"),
+    (("n0", "n1"), (member(0),), "the pod train-1 (UID uid-ai-train-1) does not exist any more"),
+    (("n0", "n1"), (member(0), replace(member(1), uid=PodUid("new"))), "the pod train-1 was replaced: UID new, recorded uid-ai-train-1"),
+    (("n0", "n1"), (member(0), member(1, on="n0")), "the pod train-1 is bound to n0, recorded n1"),
+    (("n0", "n1"), (member(0), replace(member(1), terminating=True)), "the pod train-1 is being deleted"),
+]
+
+
+@pytest.mark.parametrize(("nodes", "pods", "why"), IMPOSSIBLE, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_seat_that_became_impossible_supersedes_the_record_and_says_why(nodes: tuple[str, ...], pods: tuple[Pod, ...], why: str) -> None:
+    verdict = judged(record(*nodes), *pods)
+    assert (verdict.action, verdict.why) == ("supersede", why)
+
+
+def test_room_that_others_took_meanwhile_is_counted() -> None:
+    verdict = judged(record("n0", "n1"), member(0), member(1), others=(pod("other", on="n0", gpus=6),))
+    assert verdict.why == "the node n0 has no room: needs 4 nvidia.com/gpu of 2 free"
+
+
+def test_seats_are_held_for_pods_that_do_not_exist_yet_until_the_deadline() -> None:
+    whole = of(member(0, on="n0"), coming(1), coming(2))
+    waiting = judged(record("n0", "n1", "n1", held=2), member(0, on="n0"), of_gang=whole)
+    assert (waiting.action, [(c.node, c.held) for c in waiting.claims]) == ("wait", [("n1", True), ("n1", True)])
+    late = judged(record("n0", "n1", "n1", held=2), member(0, on="n0"), of_gang=whole, now=101.0)
+    assert (late.action, late.why) == ("release", "2 of 3 members were not created before the deadline")
+
+
+def test_a_held_seat_takes_the_pod_of_its_name_only_if_that_belongs_to_the_gang() -> None:
+    former = replace(member(1, on="n0"), uid=PodUid("former"))
+    whole = of(member(0, on="n0"), coming(1))
+    assert judged(record("n0", "n1", held=1), member(0, on="n0"), former, of_gang=whole).action == "wait"
+    assert judged(record("n0", "n1", held=1), member(0, on="n0"), member(1)).action == "forward"
+
+
+def test_a_record_none_of_whose_pods_exists_is_released() -> None:
+    assert judged(record("n0", "n1")).action == "release"
+    assert judged(record("n0", "n1", terminating=True)).action == "release"
+
+
+def test_a_record_whose_owner_is_gone_is_still_carried_out_while_its_pods_wait() -> None:
+    found = {"train-0": member(0)}
+    verdict = judge(record("n0", terminating=True), None, lambda _, name: found.get(name), snapshot(NODES), now=0.0)
+    assert verdict.action == "forward"
+
+
+def test_a_record_whose_owner_is_gone_is_released_when_it_cannot_be_carried_out() -> None:
+    assert judged(record("n9", terminating=True), member(0)).action == "release"
+
+
+def test_a_settled_record_is_left_alone_and_closed_when_it_goes_away() -> None:
+    settled = record("n9", observed_epoch=1)
+    assert judged(settled, member(0)).action == "nothing"
+    assert judged(replace(settled, terminating=True), member(0)).action == "close"
+    assert judged(replace(settled, terminating=True, guarded=False), member(0)).action == "nothing"

@@ -23,6 +23,7 @@ from scheduler.report import PlacementReport
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Gang
+from scheduler.state.objects import Pod
 from scheduler.state.plan import NodeVerdict, Placed, Plan, Unplaced
 from scheduler.state.problems import BadInput, InputProblem
 from scheduler.state.snapshot import Snapshot
@@ -89,7 +90,7 @@ def answer(question: Question) -> Answer:
     if found.problems:
         raise BadInput(_located(found.problems, question.objects))
     gangs = _asked(found, wanted.world)
-    rows = [_row(done, question) for done in decisions(snapshot, gangs, question)]
+    rows = [_row(done, question) for done in decisions(snapshot, gangs, question, together.nominated)]
     report = PlacementReport(
         cluster=reports.cluster_of(snapshot),
         gangs=rows,
@@ -108,14 +109,18 @@ class Done:
     snapshot: Snapshot
 
 
-def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question) -> Iterable[Done]:
-    """Decide gang by gang in the order of the queue; each placed one takes its seats before the next is decided."""
+def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, nominated: Sequence[Pod] = ()) -> Iterable[Done]:
+    """Decide gang by gang in the order of the queue; each placed one takes its seats before the next is decided.
+
+    ``nominated`` pods have no node yet, but one is being emptied for them: they hold room there against gangs of no higher priority.
+    """
     raw = {(d.kind, _namespace(d, question.namespace), _name(d)): d.raw for d in (*question.cluster, *question.objects)}
     explain = partial(_explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)))
     for gang in ordered(gangs):
         started = time.perf_counter()
-        (found,) = decide(snapshot, (gang,), solver=question.solver, budget=question.budget, checks=CHECKS, verify=_judge, explain=explain)
-        yield Done(plan=found, milliseconds=1000 * (time.perf_counter() - started), snapshot=snapshot)
+        seen = snapshot.beside(nominated, gang.priority)
+        (found,) = decide(seen, (gang,), solver=question.solver, budget=question.budget, checks=CHECKS, verify=_judge, explain=explain)
+        yield Done(plan=found, milliseconds=1000 * (time.perf_counter() - started), snapshot=seen)
         if isinstance(found, Placed):
             snapshot = snapshot.with_plan(found)
 

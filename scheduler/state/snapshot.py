@@ -57,6 +57,11 @@ class Snapshot:
         touched = {self.pods[uid].node for uid in gone if uid in self.pods}
         return self._after({u: p for u, p in self.pods.items() if u not in gone}, touched)
 
+    def beside(self, nominated: Iterable[Pod], priority: int) -> Snapshot:
+        """Return the snapshot as a gang of this priority sees it: pods of at least as much that are nominated to a node hold room there."""
+        coming = {p.uid: replace(p, node=p.nominated_node) for p in nominated if p.priority >= priority and p.uid not in self.pods}
+        return self._after({**self.pods, **coming}, {p.node for p in coming.values()}) if coming else self
+
     def _after(self, pods: Mapping[PodUid, Pod], touched: Iterable[NodeName | None]) -> Snapshot:
         """Return this snapshot with other pods; nodes that are not touched keep their rows, so that a what-if costs what it changes."""
         pods_on, used = dict(self.pods_on), dict(self.used)

@@ -1,35 +1,52 @@
 """Cases: questions about small worlds, with a stated reason, answered by the same function as ``coterie plan``.
 
-A case file holds one case per YAML document: ``why``, ``cluster``, ``objects``, ``expect``. ``fixtures/README.md`` tells the format.
+A case file holds one case per YAML document. Reading cases, asking and comparing is here; ``fixtures/README.md`` tells the
+format, `scheduler.render.text` prints the outcome.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from scheduler.dryrun import Answer, Question, answer
 from scheduler.replay import Document, read, read_text, read_yaml_documents
 from scheduler.report import PlacementReport, dump, problem_row
-from scheduler.solve.solver import Budget
 from scheduler.state.problems import BadInput, InputProblem, show
 
-FIELDS: Final = ("name", "why", "cluster", "objects", "namespace", "perNode", "expect")
+FIELDS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
+    "name": (str, "a text"),
+    "why": (str, "a sentence that could be false"),
+    "cluster": ((str, list, Mapping), "the name of a cluster file, an object, or a list of both"),
+    "objects": ((str, list), "a list of objects, or the text of a manifest"),
+    "namespace": (str, "the namespace of objects that name none"),
+    "perNode": (bool, "true or false"),
+    "expect": (Mapping, "a mapping: any subset of the report, and unvisited"),
+}
+"""Every field of a case with its types, and what is expected there."""
 NEEDED: Final = ("why", "cluster", "objects", "expect")
+UNVISITED: Final = "unvisited"
+"""The one expectation that is no field of the report: domains (or nodes) in which no member may be seated."""
+CONTAINS: Final = "contains"
+IDENTITY: Final = ("name", "pod", "node", "key", "domain", "kind", "object", "field", "check")
+"""Fields that tell one item of a list from another: a difference is told against the item that was meant."""
+SUFFIXES: Final = (".yaml", ".yml")
+_SHOWN: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question. ``text`` is given instead of ``objects`` where the input is to be read as a file of its own."""
+    """One question and what its answer must hold."""
 
     name: str
     file: Path
     why: str
     cluster: tuple[Document, ...]
-    objects: tuple[Document, ...] | None
-    text: str | None
+    objects: tuple[Document, ...] | str
+    """Text is read as a manifest of its own, so that a case can ask about one that is no YAML."""
     namespace: str
     per_node: bool
     expect: Mapping[str, Any]
@@ -49,153 +66,180 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain JSON values."""
-        return {"case": self.case.name, "why": self.case.why, "holds": self.holds, "differences": list(self.differences)}
+        return {
+            "case": self.case.name,
+            "file": str(self.case.file),
+            "why": self.case.why,
+            "holds": self.holds,
+            "differences": list(self.differences),
+        }
 
 
 def run_all(paths: Sequence[Path]) -> tuple[Result, ...]:
-    """Run every case of the files and folders; BadInput where a case cannot be read or none is found."""
-    cases = [case for path in paths for case in cases_in(path)]
-    if not cases:
-        raise BadInput(
-            InputProblem(file=", ".join(map(str, paths)), found="no case", expected="at least one file with why, cluster, objects and expect")
-        )
-    return tuple(run(case) for case in cases)
+    """Run every case of the files and folders; raises BadInput where a case cannot be read, or a path holds none."""
+    return tuple(run(case) for case in cases_in(*paths))
 
 
-def cases_in(path: Path) -> Iterator[Case]:
-    """Yield the cases of one file, or of all files below a folder whose documents are cases (others there are left alone)."""
-    if path.is_dir():
-        for file in sorted(path.rglob("*.yaml")):
-            documents = read_yaml_documents(file)
-            if all(isinstance(d, Mapping) and "expect" in d for d in documents):
-                yield from _cases(file, documents)
-        return
-    yield from _cases(path, read_yaml_documents(path))
+def cases_in(*paths: Path) -> tuple[Case, ...]:
+    """Return the cases of files, and of all case files below folders; raises BadInput where a case cannot be read, or a path holds none.
+
+    Below a folder, files of Kubernetes objects (every document has a kind) are no case files.
+    """
+    found: list[Case] = []
+    for path in paths:
+        files = sorted(f for f in path.rglob("*") if f.suffix in SUFFIXES and f.is_file()) if path.is_dir() else [path]
+        cases = [case for file in files for case in _cases_of(file, alone=file == path)]
+        if not cases:
+            raise BadInput(InputProblem(file=str(path), found="no case", expected="at least one document with why, cluster, objects and expect"))
+        found += cases
+    return tuple(found)
 
 
 def run(case: Case) -> Result:
     """Ask the question and compare the answer with what is expected."""
+    found: Answer | None = None
     try:
-        objects = case.objects if case.objects is not None else tuple(read_text(case.text or "", file=str(case.file)))
-        found: Answer | None = answer(
-            Question(objects=objects, cluster=case.cluster, namespace=case.namespace, budget=Budget(), per_node=case.per_node)
-        )
-    except BadInput as error:
-        found = None
-        report = PlacementReport(problems=[problem_row(p) for p in error.problems])
-    else:
+        objects = tuple(read_text(case.objects, file=str(case.file))) if isinstance(case.objects, str) else case.objects
+        found = answer(Question(objects=objects, cluster=case.cluster, namespace=case.namespace, per_node=case.per_node))
         report = found.report
-    expect = {k: v for k, v in case.expect.items() if k != "unvisited"}
-    differences = [*differences_of(expect, dump(report), "expect"), *_visited(case, found)]
-    if found is None and "problems" not in case.expect:
-        differences += [f"bad input: {p.object} {p.field}: found {p.found}, expected {p.expected}" for p in report.problems]
+    except BadInput as error:
+        report = PlacementReport(problems=[problem_row(p) for p in error.problems])
+    expected = {key: value for key, value in case.expect.items() if key != UNVISITED}
+    differences = differences_of(expected, dump(report), "expect")
+    if report.problems and "problems" not in expected:
+        differences += [f"expect: nothing about problems, found {_said(dump(report)['problems'])}"]
+    if UNVISITED in case.expect:
+        differences += _visited(case.expect[UNVISITED], found)
     return Result(case=case, differences=tuple(differences))
 
 
-def differences_of(expected: Any, found: Any, where: str) -> list[str]:  # noqa: ANN401 - any JSON value
-    """Compare any subset of a report with the report.
+def differences_of(expected: object, found: object, where: str) -> list[str]:
+    """Say where a found value does not hold what is expected.
 
-    A mapping must be part of the found mapping; ``{contains: text}`` matches any string that contains the text. A list of
-    mappings must be matched item by item, in any order, by different found items; any other list must be equal.
+    Of a mapping every expected field must be there. ``{contains: text}`` (or a list of texts) is held by any text with them in it. A list
+    of mappings is held by a list in which every expected item has an item of its own, in any order; every other value must be equal.
     """
-    if isinstance(expected, Mapping) and set(expected) == {"contains"}:
-        return (
-            []
-            if isinstance(found, str) and str(expected["contains"]) in found
-            else [f"{where}: expected text that contains {expected['contains']!r}, found {found!r}"]
-        )
-    if isinstance(expected, Mapping):
-        if not isinstance(found, Mapping):
-            return [f"{where}: expected a mapping, found {show(found)}"]
-        return [d for key, value in expected.items() for d in _field(key, value, found, f"{where}.{key}")]
-    if isinstance(expected, list) and expected and all(isinstance(item, Mapping) for item in expected):
-        return _items(expected, found, where)
-    return [] if expected == found else [f"{where}: expected {show(expected)}, found {show(found)}"]
-
-
-def _field(key: str, value: Any, found: Mapping[str, Any], where: str) -> list[str]:  # noqa: ANN401 - any JSON value
-    return differences_of(value, found[key], where) if key in found else [f"{where}: expected {show(value)}, found no such field"]
-
-
-def _items(expected: list[Any], found: Any, where: str) -> list[str]:  # noqa: ANN401 - any JSON value
-    if not isinstance(found, list):
-        return [f"{where}: expected a list, found {show(found)}"]
-    rest, differences = list(found), []
-    for i, item in enumerate(expected):
-        match = next((f for f in rest if not differences_of(item, f, where)), None)
-        if match is None:
-            nearest = min(
-                (differences_of(item, f, f"{where}[{i}]") for f in rest),
-                key=len,
-                default=[f"{where}[{i}]: expected {show(item)}, found nothing more"],
+    if isinstance(expected, Mapping) and set(expected) == {CONTAINS}:
+        wanted = expected[CONTAINS] if isinstance(expected[CONTAINS], list) else [expected[CONTAINS]]
+        missing = [text for text in wanted if not isinstance(found, str) or str(text) not in found]
+        return [f"{where}: expected text with {_said(text)} in it, found {_said(found)}" for text in missing]
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        return [
+            difference
+            for key, value in expected.items()
+            for difference in (
+                differences_of(value, found[key], f"{where}.{key}")
+                if key in found
+                else [f"{where}.{key}: expected {_said(value)}, found no such field"]
             )
-            differences += nearest
-        else:
-            rest.remove(match)
-    return differences
+        ]
+    if isinstance(expected, list) and isinstance(found, list) and expected and all(isinstance(item, Mapping) for item in expected):
+        return _items(expected, found, where)
+    return [] if expected == found and isinstance(expected, bool) == isinstance(found, bool) else [_differs(expected, found, where)]
 
 
-def _visited(case: Case, found: Answer | None) -> list[str]:
-    """Complain of every seat in a domain that the case wants left alone."""
-    unwanted = set(case.expect.get("unvisited", ()))
-    if found is None or not unwanted:
-        return []
+def _differs(expected: object, found: object, where: str) -> str:
+    return f"{where}: expected {_said(expected)}, found {_said(found)}"
+
+
+def _items(expected: list[Any], found: list[Any], where: str) -> list[str]:
+    """Give every expected item a found one of its own (by augmenting paths), and say what those lack that get none."""
+    able = [[at for at, other in enumerate(found) if not differences_of(item, other, where)] for item in expected]
+    holder: dict[int, int] = {}
+
+    def give(item: int, tried: set[int]) -> bool:
+        for at in able[item]:
+            if at not in tried:
+                tried.add(at)
+                if at not in holder or give(holder[at], tried):
+                    holder[at] = item
+                    return True
+        return False
+
+    without = [item for item in range(len(expected)) if not give(item, set())]
+    rest = [other for at, other in enumerate(found) if at not in holder]
+    return [difference for item in without for difference in _nearest(expected[item], rest, f"{where}[{item}]")]
+
+
+def _nearest(expected: Mapping[str, Any], rest: list[Any], where: str) -> list[str]:
+    """Return the differences to the item that was probably meant."""
+
+    def likeness(other: Any) -> tuple[int, int]:  # noqa: ANN401 - any item of a report
+        own = other if isinstance(other, Mapping) else {}
+        return sum(key in expected and expected[key] != own.get(key) for key in IDENTITY), len(differences_of(expected, other, where))
+
+    if not rest:
+        return [f"{where}: expected {_said(expected)}, found nothing more"]
+    return differences_of(expected, min(rest, key=likeness), where)
+
+
+def _said(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _visited(unwanted: object, found: Answer | None) -> list[str]:
+    """Complain of every new seat in a domain that the case wants left alone, and of domains and seats that do not exist."""
+    if not isinstance(unwanted, list) or not unwanted:
+        return [f"expect.{UNVISITED}: expected a list of domains or nodes, found {_said(unwanted)}"]
+    seats = [(m.pod, m.node) for gang in found.report.gangs for m in gang.members if m.node is not None and not m.bound] if found else []
+    if found is None or not seats:
+        return [f"expect.{UNVISITED}: expected seats elsewhere than in {', '.join(map(str, unwanted))}, found no seat at all"]
     topology = found.snapshot.topology
-    return [
-        f"unvisited: {member.pod} sits on {member.node}, in {domain}"
-        for gang in found.report.gangs
-        for member in gang.members
-        if member.node is not None and not member.bound
-        for domain in sorted(unwanted & {member.node, *topology.domains_of(member.node).values()})
+    domains = {node: {node, *topology.domains_of(node).values()} for node in topology.nodes}
+    known = set().union(*domains.values())
+    return [f"expect.{UNVISITED}: expected a domain or node of the cluster, found {_said(name)}" for name in unwanted if name not in known] + [
+        f"expect.{UNVISITED}: expected no seat in {domain}, found {pod} on {node}"
+        for pod, node in seats
+        for domain in sorted(domains[node].intersection(unwanted))
     ]
 
 
-def _cases(file: Path, documents: Sequence[Any]) -> Iterator[Case]:
-    for i, raw in enumerate(documents, start=1):
-        problem = _case_problem(raw)
+def _cases_of(file: Path, *, alone: bool) -> Iterator[Case]:
+    documents = read_yaml_documents(file)
+    if not alone and all(isinstance(raw, Mapping) and "kind" in raw for raw in documents):
+        return
+    for index, raw in enumerate(documents, start=1):
+        problem = _problem(raw)
         if problem is not None:
-            field, shown, expected = problem
-            raise BadInput(InputProblem(file=str(file), document=i, field=field, found=shown, expected=expected))
-        name = str(raw.get("name", file.stem if len(documents) == 1 else f"{file.stem}-{i}"))
-        objects = raw["objects"]
+            raise BadInput(replace(problem, file=str(file), document=index))
         yield Case(
-            name=name,
+            name=raw.get("name") or (file.stem if len(documents) == 1 else f"{file.stem}-{index}"),
             file=file,
-            why=str(raw["why"]),
+            why=raw["why"],
             cluster=tuple(_cluster(raw["cluster"], file)),
-            objects=None if isinstance(objects, str) else _documents(objects, file),
-            text=objects if isinstance(objects, str) else None,
-            namespace=str(raw.get("namespace", "default")),
-            per_node=bool(raw.get("perNode", False)),
+            objects=raw["objects"] if isinstance(raw["objects"], str) else tuple(_documents(raw["objects"], file)),
+            namespace=raw.get("namespace", "default"),
+            per_node=raw.get("perNode", False),
             expect=raw["expect"],
         )
 
 
-def _case_problem(raw: Any) -> tuple[str, str, str] | None:  # noqa: ANN401 - any YAML value
+def _problem(raw: object) -> InputProblem | None:
+    """Return what makes a document no case."""
     if not isinstance(raw, Mapping):
-        return ("", show(raw), "a mapping with why, cluster, objects and expect")
-    unknown = sorted(set(raw) - set(FIELDS))
-    missing = [f for f in NEEDED if f not in raw]
-    if unknown:
-        return (unknown[0], "an unknown field", f"one of {', '.join(FIELDS)}")
-    if missing:
-        return (missing[0], "nothing", "a value")
-    if not isinstance(raw["expect"], Mapping):
-        return ("expect", show(raw["expect"]), "a mapping: any subset of the report")
-    if not isinstance(raw["objects"], list | str):
-        return ("objects", show(raw["objects"]), "a list of objects, or the text of a manifest")
-    return None
+        return InputProblem(found=show(raw), expected="a mapping with why, cluster, objects and expect")
+    for field in raw:
+        if field not in FIELDS:
+            return InputProblem(field=str(field), found="an unknown field", expected=f"one of {', '.join(FIELDS)}")
+    for field, (types, expected) in FIELDS.items():
+        if field in raw and not isinstance(raw[field], types):
+            return InputProblem(field=field, found=show(raw[field]), expected=expected)
+        if field in NEEDED and field != "objects" and not raw.get(field):
+            return InputProblem(field=field, found=show(raw[field]) if field in raw else "nothing", expected=expected)
+    return None if "objects" in raw else InputProblem(field="objects", found="nothing", expected=FIELDS["objects"][1])
 
 
-def _documents(objects: Sequence[Any], file: Path) -> tuple[Document, ...]:
-    return tuple(Document(file=str(file), index=i, raw=raw) for i, raw in enumerate(objects, start=1))
+def _documents(objects: Sequence[Any], file: Path) -> Iterator[Document]:
+    return (Document(file=str(file), index=index, raw=raw) for index, raw in enumerate(objects, start=1))
 
 
 def _cluster(value: Any, file: Path) -> Iterator[Document]:  # noqa: ANN401 - any YAML value
-    """Yield the objects of a file (a name in ``../clusters``, or a path from the case's folder), of inline objects, or of a list of both."""
-    for part in value if isinstance(value, list) else [value]:
+    """Yield the objects of files (a name in ``../clusters``, or a path from the case's folder) and inline objects, as they are listed."""
+    parts = value if isinstance(value, list) else [value]
+    for index, part in enumerate(parts, start=1):
         if isinstance(part, str):
             named = file.parent.parent / "clusters" / f"{part}.yaml"
             yield from read([named if named.exists() else file.parent / part], snapshot=True)
         else:
-            yield from _documents([part], file)
+            yield Document(file=str(file), index=index, raw=part)

@@ -37,6 +37,12 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="coterie_records_open", kind="gauge", meaning="Placement records whose gang is committed and not yet wholly bound."),
     Metric(name="coterie_timeouts", kind="counter", meaning="Gangs that waited longer than scheduleTimeoutSeconds."),
     Metric(name="coterie_watch_age_seconds", kind="gauge", labels=("kind",), meaning="Seconds since the API server last said anything about a kind."),
+    Metric(
+        name="coterie_errors",
+        kind="counter",
+        labels=("where",),
+        meaning="Bugs that were caught and logged, by where: decide, commit, recover, publish, loop.",
+    ),
     Metric(name="coterie_leader", kind="gauge", meaning="1 while this replica is the leader, else 0."),
 )
 

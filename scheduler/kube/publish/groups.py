@@ -95,5 +95,7 @@ def _cost(gangs: Sequence[Told]) -> Mapping[str, object]:
     if len(plans) < len(gangs):
         return {} if all(each.gang.waiting is None for each in gangs) else {"cost": None, "proof": "WAITING"}
     placed = [plan for plan in plans if isinstance(plan, Placed)]
+    if len(placed) == len(plans) and any(plan.decision.engine == "none" for plan in placed):
+        return {"cost": sum(plan.cost for plan in placed)}  # counted on what runs already: what was proved when it was chosen stays written
     proof = min((status_of(plan) for plan in plans), key=PROOFS.index)
     return {"cost": sum(plan.cost for plan in placed) if len(placed) == len(plans) else None, "proof": proof}

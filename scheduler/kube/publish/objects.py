@@ -12,6 +12,7 @@ from scheduler.kube.policies import by_namespace, several_defaults
 from scheduler.kube.publish.said import EventSaid, StatusSaid
 from scheduler.kube.watched import WATCHED
 from scheduler.state.events import Id
+from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, Ref
 from scheduler.state.world import TopologyPolicy, World
 
@@ -38,7 +39,7 @@ def of_policies(world: World) -> Iterator[StatusSaid]:
             )
 
 
-def of_bad_objects(world: World, nodes: Mapping[str, Node], unreadable: Mapping[Id, str]) -> Iterator[EventSaid]:
+def of_bad_objects(world: World, nodes: Mapping[NodeName, Node], unreadable: Mapping[Id, str]) -> Iterator[EventSaid]:
     """Say what is wrong with objects, on the objects."""
     for about, problem in unreadable.items():
         kind, api_version = _KINDS[about.source]

@@ -1,0 +1,86 @@
+"""Explains one gang that exists: decides what is pending of it on the cluster as it is, or shows where it runs and what its record says.
+
+Like the dry run (`scheduler.dryrun`), but nothing is planned anew: the pods are those of the cluster, with their own scheduler names.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from scheduler import report as reports
+from scheduler.dryrun import Answer, Question, decisions, snapshot_of
+from scheduler.kube import grouping
+from scheduler.kube.records import placement, record_name, timestamp
+from scheduler.replay import Document, world
+from scheduler.report import GangReport, PlacementReport
+from scheduler.state.gang import Advice, Gang
+from scheduler.state.problems import BadInput, InputProblem
+from scheduler.state.record import Record
+from scheduler.state.world import World
+
+_SHOWN: Final = 5
+
+
+def explain(name: str, question: Question, *, scheduler_name: str = "coterie") -> Answer:
+    """Explain the gangs of that name in the question's namespace: a gang's own name, its workload's or its PodGroup's.
+
+    Raises `BadInput`, also when there is no such gang (with the names that are near).
+    """
+    given = world(question.cluster, planned=False, namespace=question.namespace)
+    snapshot = snapshot_of(given, question.levels)
+    lone = frozenset(pod.uid for pod in given.world.pods.values() if pod.namespace == question.namespace)
+    found = grouping.gangs(given.world, scheduler_name=scheduler_name, lone=lone)
+    everyone = [gang for gang in (*found.gangs, *found.settled) if gang.namespace == question.namespace]
+    gangs = _named(name, everyone)
+    if not gangs:
+        raise BadInput(_nobody(name, question.namespace, everyone, given.world, scheduler_name))
+    records = _records(question.cluster)
+    rows = [
+        _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records) for done in decisions(snapshot, gangs, question)
+    ]
+    report = PlacementReport(cluster=reports.cluster_of(snapshot), gangs=rows, advice=[reports.advice_row(a) for a in found.advice])
+    return Answer(report=report, snapshot=snapshot)
+
+
+def _named(name: str, gangs: Sequence[Gang]) -> list[Gang]:
+    """Return the gangs that are meant: the most exact kind of name that anybody has counts."""
+    called = [(gang.name, gang.workload.name, gang.pod_group) for gang in gangs]
+    for kind in range(3):
+        found = [gang for gang, names in zip(gangs, called, strict=True) if names[kind] == name]
+        if found:
+            return found
+    return []
+
+
+def _nobody(name: str, namespace: str, gangs: Iterable[Gang], known: World, scheduler_name: str) -> InputProblem:
+    names = sorted({gang.name for gang in gangs})
+    if any(pod.namespace == namespace and pod.name == name and pod.scheduler_name != scheduler_name for pod in known.pods.values()):
+        expected = f"a gang with schedulerName {scheduler_name}; the pod {name} is another scheduler's"
+    elif names:
+        near = difflib.get_close_matches(name, names, n=_SHOWN) or names[:_SHOWN]
+        expected = f"a gang of namespace {namespace}, for example {', '.join(near)}"
+    else:
+        expected = f"a gang of namespace {namespace}, which has none with schedulerName {scheduler_name}; choose another one with -n"
+    return InputProblem(object="gang", field="name", found=name, expected=expected)
+
+
+def _records(cluster: Iterable[Document]) -> dict[tuple[str, str], Record]:
+    found = [placement(document.raw) for document in cluster if document.kind == "Placement"]
+    return {(record.namespace, record.name): record for record in found}
+
+
+def _row(row: GangReport, gang: Gang, records: dict[tuple[str, str], Record]) -> GangReport:
+    record = records.get((gang.namespace, record_name(gang)))
+    if record is None:
+        return row
+    return row.model_copy(update={"advice": [*row.advice, reports.advice_row(_told(record))]})
+
+
+def _told(record: Record) -> Advice:
+    """Say what the commit record of a gang says."""
+    state = f"phase {record.phase}, {record.bound} of {len(record.seats)} members bound, epoch {record.epoch}"
+    held = [seat for seat in record.seats if not seat.uid]
+    late = f"; holds seats for {', '.join(seat.pod for seat in held[:_SHOWN])} until {timestamp(record.deadline)}" if held and record.open else ""
+    return Advice(level="info", object=f"Placement/{record.name}", field="", message=f"{state}{late}.")

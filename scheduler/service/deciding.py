@@ -1,0 +1,127 @@
+"""Calls the core for one gang: on an immutable snapshot, in a worker thread, judged once more on the newest snapshot.
+
+One decision at a time: the next snapshot is taken when the seats of the one before are assumed. `Decider.lock` holds that together; whoever
+takes seats from a decision assumes them before the lock's next owner runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from scheduler.decide import filters, verify
+from scheduler.decide.cycle import decide
+from scheduler.decide.filters import Bools
+from scheduler.decide.place import Checks
+from scheduler.solve.solver import Budget, Solver
+from scheduler.state.cache import ClusterCache
+from scheduler.state.gang import Gang
+from scheduler.state.ids import NodeName
+from scheduler.state.objects import Pod, Shape
+from scheduler.state.plan import Decision, Placed, Plan, Unplaced
+from scheduler.state.snapshot import Snapshot
+
+TRIES: Final = 3
+"""Decisions for one question when the cluster changes under each of them."""
+REFUSED_BEFORE: Final = "RefusedBefore"
+"""Name of the check that keeps a group off nodes which refused it a moment ago."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A decision, and how long it took from the snapshot to the verified plan."""
+
+    plan: Plan
+    seconds: float
+
+
+class Decider:
+    """Decides gangs on the cache's newest snapshot."""
+
+    def __init__(self, cache: ClusterCache, solver: Solver, budget: Budget, *, drain: Callable[[], bool]) -> None:
+        """Decide with this solver; ``drain`` takes in what was told meanwhile."""
+        self.lock = asyncio.Lock()
+        self._cache = cache
+        self._solver = solver
+        self._budget = budget
+        self._drain = drain
+
+    async def decide(self, gang: Gang, *, without: Collection[NodeName] = ()) -> Answer:
+        """Decide one gang; ``without``: nodes that are not to be proposed. Hold the lock. Raises what a bug in the core raises.
+
+        A plan that comes back is valid on the newest snapshot, and its members are still there.
+        """
+        started, complaint = time.perf_counter(), ""
+        for _ in range(TRIES):
+            snapshot = self._cache.snapshot()
+            plan = await asyncio.to_thread(_decided, snapshot, gang, self._solver, self._budget, frozenset(without))
+            self._drain()
+            complaint = self._complaint(plan, snapshot)
+            if not complaint:
+                return Answer(plan=plan, seconds=time.perf_counter() - started)
+            if not self._alive(gang):
+                break
+        refused = Unplaced(gang=gang, status="UNKNOWN", reason="PlanRefused", message=complaint, decision=Decision(engine="none"))
+        return Answer(plan=refused, seconds=time.perf_counter() - started)
+
+    def _complaint(self, plan: Plan, snapshot: Snapshot) -> str:
+        """Say what speaks against a plan that was made on an older snapshot; empty: nothing."""
+        if not isinstance(plan, Placed):
+            return ""
+        if not self._alive(plan.gang):
+            return "A member was deleted, bound or replaced while the gang was decided."
+        newest = self._cache.snapshot()
+        if newest is snapshot:
+            return ""
+        complaints = verify.verify(newest, plan, filters.allowed)
+        return complaints[0] if complaints else ""
+
+    def _alive(self, gang: Gang) -> bool:
+        """Whether every pending member is still what it was: there, without a node, not going away."""
+        for member in gang.pending:
+            if not member.held:
+                pod = self._cache.pod(member.pod.uid)
+                if pod is None or pod.node is not None or pod.terminating or pod.finished:
+                    return False
+        return True
+
+
+def _decided(snapshot: Snapshot, gang: Gang, solver: Solver, budget: Budget, without: frozenset[NodeName]) -> Plan:
+    (plan,) = decide(
+        snapshot,
+        (gang,),
+        solver=solver,
+        budget=budget,
+        checks=checks(without),
+        verify=partial(verify.verify, passes=filters.allowed),
+    )
+    return plan
+
+
+def checks(without: frozenset[NodeName] = frozenset()) -> Checks:
+    """Return the node checks, with one more that refuses these nodes."""
+    plain = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
+    if not without:
+        return plain
+
+    def banned(snapshot: Snapshot) -> Bools:
+        return np.fromiter((name in without for name in snapshot.topology.nodes), dtype=np.bool_, count=len(snapshot.topology.nodes))
+
+    def allowed(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod] = ()) -> Bools:
+        passed: Bools = filters.allowed(snapshot, shape, pods) & ~banned(snapshot)
+        return passed
+
+    def refusals(snapshot: Snapshot, shape: Shape, pods: Iterable[Pod] = ()) -> tuple[tuple[str, Bools], ...]:
+        found = filters.refusals(snapshot, shape, pods)
+        first = banned(snapshot)
+        for _, refused in found:
+            first = first & ~refused
+        return (*found, (REFUSED_BEFORE, first)) if first.any() else found
+
+    return replace(plain, allowed=allowed, refusals=refusals)

@@ -1,0 +1,138 @@
+"""Takes events in: into the cache, and from there into the index of groups; says what a change can help."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler.kube.grouping import Index
+from scheduler.kube.groups import GroupRef
+from scheduler.state.cache import ClusterCache
+from scheduler.state.events import Event, Id, Levels, Put, Removed, Synced, Unreadable
+from scheduler.state.ids import NodeName, PodUid
+from scheduler.state.objects import Pod
+from scheduler.state.record import Record
+
+_KUBELET_REFUSES: Final = ("OutOf", "NodeAffinity", "UnexpectedAdmissionError")
+"""Beginnings of ``status.reason`` of a pod that its kubelet did not take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A kubelet did not take a pod that was bound to its node: somebody else was faster."""
+
+    group: GroupRef
+    node: NodeName
+
+
+class Feed:
+    """The way from the watches into what we believe. Not for use from two threads."""
+
+    def __init__(self, cache: ClusterCache, index: Index, events: asyncio.Queue[Event], *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take events from this queue; ``clock`` is monotonic."""
+        self.help = 0
+        """Rises with every change that can make room or open a node to somebody."""
+        self.nodes = 0
+        """Rises with every change of a node that a decision can see."""
+        self.wake = asyncio.Event()
+        """Set when there is something to take in, and by whoever wants a turn of the loop."""
+        self.first_seen: dict[PodUid, float] = {}
+        """Monotonic seconds when pods of ours that wait for a node were seen first."""
+        self.refusals: list[Refusal] = []
+        """What kubelets refused since the list was cleared last."""
+        self._cache = cache
+        self._index = index
+        self._events = events
+        self._backlog: deque[Event] = deque()
+        self._clock = clock
+
+    async def pump(self) -> None:
+        """Move events from the queue to where `drain` takes them, until cancelled."""
+        while True:
+            self._backlog.append(await self._events.get())
+            self._collect()
+            self.wake.set()
+
+    def drain(self) -> bool:
+        """Take in everything that was told so far; return whether a decision can see a difference."""
+        self._collect()
+        visible = False
+        while self._backlog:
+            visible |= self._take(self._backlog.popleft())
+        return visible
+
+    def reindex(self) -> None:
+        """Bring the index up to what the cache holds."""
+        changes = self._cache.changes()
+        if not changes.pods and not changes.objects:
+            return
+        world = self._cache.world()
+        for uid in changes.pods:
+            pod = self._cache.pod(uid)  # as it was told: a seat that is only assumed does not make a member bound
+            if pod is None:
+                self._index.remove(uid)
+            else:
+                self._index.apply(pod, world)
+        for kind, namespace, name in sorted(changes.objects):
+            self._index.changed(kind, namespace, name, world)
+
+    def put_record(self, record: Record, source: str) -> None:
+        """Take in a record that we have just written, so that nothing is decided on its former self."""
+        about = Id(source=source, namespace=record.namespace, name=record.name, uid=record.uid)
+        self._take(Put(id=about, value=record))
+
+    def _collect(self) -> None:
+        while not self._events.empty():
+            self._backlog.append(self._events.get_nowait())
+
+    def _take(self, event: Event) -> bool:
+        if isinstance(event, Synced):
+            return True
+        value = event.value if isinstance(event, Put) else None
+        if isinstance(value, Record) and self._stale(value):
+            return False
+        before = self._cache.pod(event.id.uid) if event.id.source == "pods" else None
+        visible = self._cache.apply(event)
+        if event.id.source == "pods":
+            self._pod(event, before, value if isinstance(value, Pod) else None)
+        elif visible and (event.id.source == "nodes" or isinstance(value, Levels) or value is None):
+            self.nodes += event.id.source == "nodes"
+            self.help += 1
+        return visible
+
+    def _pod(self, event: Put | Removed | Unreadable, before: Pod | None, after: Pod | None) -> None:
+        if before is not None and holds_room(before) and not (after is not None and holds_room(after) and _no_smaller(before, after)):
+            self.help += 1
+        if after is None:
+            self.first_seen.pop(PodUid(event.id.uid), None)
+            return
+        if after.scheduler_name == self._index.scheduler_name and after.node is None and not after.finished:
+            self.first_seen.setdefault(after.uid, self._clock())
+        if after.phase == "Failed" and after.node is not None and after.reason.startswith(_KUBELET_REFUSES):
+            group = self._index.group(after.uid)
+            if group is not None and (before is None or before.phase != "Failed"):
+                self.refusals.append(Refusal(group=group, node=after.node))
+
+    def _stale(self, record: Record) -> bool:
+        known = self._cache.records.get((record.namespace, record.name))
+        return known is not None and known.uid == record.uid and newer(known.resource_version, record.resource_version)
+
+
+def newer(one: str, other: str) -> bool:
+    """Whether one resourceVersion of an object is surely newer than the other (they are whole numbers on every server in use)."""
+    return one.isdecimal() and other.isdecimal() and int(one) > int(other)
+
+
+def holds_room(pod: Pod) -> bool:
+    """Whether the pod takes room on a node."""
+    return pod.node is not None and not pod.finished
+
+
+def _no_smaller(before: Pod, after: Pod) -> bool:
+    if after.node != before.node or after.repels != before.repels:
+        return False
+    return before.used is after.used or all(after.used.amount(name) >= amount for name, amount in before.used.items())

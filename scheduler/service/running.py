@@ -1,0 +1,224 @@
+"""Puts the scheduler together and keeps it running: watches, election, loop, publishing, HTTP; and ends it in order.
+
+The order at the end: decide nothing more, let commits finish (what does not finish stands in its record), give the Lease back, then stop
+watching. Followers watch too, so that a take-over starts warm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from scheduler.config import Config, Identity
+from scheduler.kube.api import Api
+from scheduler.kube.commit import Committer
+from scheduler.kube.errors import ApiError
+from scheduler.kube.grouping import Index
+from scheduler.kube.lease import Lease
+from scheduler.kube.listing import objects
+from scheduler.kube.publish.outbox import Outbox
+from scheduler.kube.records import placement
+from scheduler.kube.watch import Watcher
+from scheduler.kube.watched import WATCHED
+from scheduler.metrics import Metrics
+from scheduler.service.attempts import Attempts
+from scheduler.service.carrying import SOURCE, Carrier
+from scheduler.service.deciding import Decider
+from scheduler.service.feed import Feed
+from scheduler.service.http import Server
+from scheduler.service.loop import Loop
+from scheduler.service.telling import Teller
+from scheduler.solve.solver import Budget, Solver
+from scheduler.state.cache import ClusterCache
+from scheduler.state.gang import Gang
+from scheduler.state.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+FINISH_SECONDS: Final = 15.0
+"""How long commits may take to finish at a stop; the rest stands in records. Pods are given 30 s to end."""
+FLUSH_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 1.0
+
+
+class Election(Protocol):
+    """What is asked of the Lease, or of nothing where one replica is all there is."""
+
+    identity: str
+    term: int
+
+    def held(self) -> bool:
+        """Whether we surely lead at this moment."""
+
+    async def acquire(self) -> None:
+        """Wait until we lead."""
+
+    async def keep(self) -> None:
+        """Return when we lead no more."""
+
+    async def release(self) -> None:
+        """Let others lead."""
+
+
+class Alone:
+    """Leads always: for one replica without a Lease."""
+
+    def __init__(self, identity: str) -> None:
+        """Take a name for records."""
+        self.identity = identity
+        self.term = 0
+
+    def held(self) -> bool:
+        """Return True."""
+        return True
+
+    async def acquire(self) -> None:
+        """Return at once."""
+
+    async def keep(self) -> None:
+        """Never return."""
+        await asyncio.Event().wait()
+
+    async def release(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A scheduler that is put together and does not run yet."""
+
+    api: Api
+    watcher: Watcher
+    feed: Feed
+    loop: Loop
+    teller: Teller
+    outbox: Outbox
+    election: Election
+    server: Server
+    metrics: Metrics
+
+
+def assemble(api: Api, config: Config, who: Identity, solver: Solver) -> Parts:
+    """Put a scheduler together; nothing is asked or written yet."""
+    metrics = Metrics()
+    watcher = Watcher(api)
+    cache = ClusterCache(levels=config.custom_levels)
+    index = Index(scheduler_name=config.scheduler_name)
+    feed = Feed(cache, index, watcher.events)
+    attempts = Attempts(config.backoff)
+    budget = Budget(deterministic_seconds=config.solver.deterministic_seconds, wall_seconds=config.solver.wall_seconds)
+    decider = Decider(cache, solver, budget, drain=feed.drain)
+    election = _election(api, config, who)
+
+    async def replan(gang: Gang) -> Plan:
+        async with decider.lock:
+            return (await decider.decide(gang)).plan
+
+    carrier = Carrier(Committer(api, election, in_flight=config.binds_in_flight), cache, feed, replan, metrics)
+    served = frozenset(config.namespaces)
+    outbox = Outbox(api, instance=who.name, quiet=carrier.quiet)
+    teller = Teller(outbox, attempts, metrics, served=lambda namespace: not served or namespace in served)
+    loop = Loop(
+        cache=cache,
+        index=index,
+        feed=feed,
+        attempts=attempts,
+        decider=decider,
+        carrier=carrier,
+        teller=teller,
+        metrics=metrics,
+        served=lambda namespace: not served or namespace in served,
+    )
+    server = Server(api, watcher, metrics, turned=lambda: loop.turned)
+    return Parts(api=api, watcher=watcher, feed=feed, loop=loop, teller=teller, outbox=outbox, election=election, server=server, metrics=metrics)
+
+
+async def serve(api: Api, config: Config, who: Identity, solver: Solver, *, stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set. Raises BadInput when the port cannot be had, ApiError when the Lease is refused for good."""
+    parts = assemble(api, config, who, solver)
+    await parts.server.start(config.http)
+    parts.metrics.gauge("coterie_leader", 0)
+    logger.info("starting as %s", who.name, extra={"fields": {"server": api.host, "namespaces": list(config.namespaces) or "all"}})
+    tasks = [asyncio.create_task(work, name=name) for name, work in _works(parts)]
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        ended, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        await _finish(parts)
+    finally:
+        for task in (stopping, *tasks):
+            task.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)
+        await parts.server.stop()
+    for task in ended - {stopping}:
+        task.result()  # raises what ended it
+
+
+def _works(parts: Parts) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    return [
+        ("watch", parts.watcher.run()),
+        ("pump", parts.feed.pump()),
+        ("loop", _loop(parts)),
+        ("elect", _elect(parts)),
+        ("tell", parts.teller.run(parts.loop.view)),
+        ("write", parts.outbox.run()),
+    ]
+
+
+async def _loop(parts: Parts) -> None:
+    await parts.watcher.synced()
+    logger.info("synced", extra={"fields": {"rows": {source: health.phase for source, health in parts.watcher.health.items()}}})
+    await parts.loop.run()
+
+
+async def _elect(parts: Parts) -> None:
+    """Lead whenever the Lease is ours."""
+    await parts.watcher.synced()
+    while True:
+        await parts.election.acquire()
+        logger.info("leading", extra={"fields": {"identity": parts.election.identity, "term": parts.election.term}})
+        keeping = asyncio.create_task(parts.election.keep(), name="keep the Lease")
+        try:
+            if await _fresh_records(parts, keeping):
+                parts.metrics.gauge("coterie_leader", 1)
+                parts.loop.lead()
+                await keeping
+        finally:
+            keeping.cancel()
+            parts.loop.follow()
+            parts.metrics.gauge("coterie_leader", 0)
+        logger.warning("the Lease is lost; following")
+
+
+async def _fresh_records(parts: Parts, keeping: asyncio.Task[None]) -> bool:
+    """Read all records from the server: the last words of the former leader may not have come through the watch yet."""
+    row = next(row for row in WATCHED if row.source == SOURCE)
+    while not keeping.done():
+        try:
+            for raw in await objects(parts.api, row):
+                parts.feed.put_record(placement(raw), SOURCE)
+        except ApiError as error:
+            logger.warning("the commit records cannot be read, trying again: %s", error)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return True
+    return False
+
+
+async def _finish(parts: Parts) -> None:
+    logger.info("stopping")
+    await parts.loop.stop(FINISH_SECONDS)
+    await parts.outbox.flush(FLUSH_SECONDS)
+    with contextlib.suppress(ApiError):
+        await parts.election.release()
+    logger.info("stopped")
+
+
+def _election(api: Api, config: Config, who: Identity) -> Election:
+    chosen = config.leader_election
+    if not chosen.enabled:
+        return Alone(who.name)
+    return Lease(api, identity=who.name, namespace=who.namespace, name=chosen.lease_name, duration=chosen.lease_seconds, renew=chosen.renew_seconds)

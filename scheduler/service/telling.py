@@ -1,0 +1,125 @@
+"""Says what became of decisions: one log line each, metrics, and everything that others see through `scheduler.kube.publish`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler.kube.groups import Grouping, find_pod_group
+from scheduler.kube.publish.gangs import of_gang, placed
+from scheduler.kube.publish.groups import of_groups, ours
+from scheduler.kube.publish.objects import of_bad_objects, of_policies
+from scheduler.kube.publish.outbox import Outbox
+from scheduler.kube.publish.said import Said, Told, status_of
+from scheduler.metrics import Metrics
+from scheduler.service.attempts import Attempts
+from scheduler.service.deciding import Answer
+from scheduler.state.events import Id
+from scheduler.state.gang import Gang
+from scheduler.state.ids import NodeName
+from scheduler.state.objects import Node, Ref
+from scheduler.state.plan import Placed, Unplaced
+from scheduler.state.world import World
+
+logger = logging.getLogger(__name__)
+decisions = logging.getLogger("scheduler.decision")
+
+PAUSE: Final = 0.1
+"""Seconds between two looks at everything that is to be said: what changes twice in between is said once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Everything that what others see is made of, at one moment."""
+
+    world: World
+    grouping: Grouping
+    nodes: Mapping[NodeName, Node]
+    unreadable: Mapping[Id, str]
+    now: float
+
+
+class Teller:
+    """Says things."""
+
+    def __init__(self, outbox: Outbox, attempts: Attempts, metrics: Metrics, *, served: Callable[[str], bool]) -> None:
+        """Say them through the outbox; only about namespaces that are ``served``."""
+        self.wanted = outbox.again
+        """Set by whoever has something new to say."""
+        self._outbox = outbox
+        self._attempts = attempts
+        self._metrics = metrics
+        self._served = served
+
+    async def run(self, view: Callable[[], View | None]) -> None:
+        """Say what holds whenever it is wanted, until cancelled; ``view`` is None while it is not ours to speak."""
+        while True:
+            await self.wanted.wait()
+            self.wanted.clear()
+            try:
+                seen = view()
+                if seen is not None:
+                    self._outbox.say(self._everything(seen))
+            except Exception:
+                self._metrics.count("coterie_errors", "publish")
+                logger.exception("what is to be said could not be worked out")
+            await asyncio.sleep(PAUSE)
+
+    def decided(self, answer: Answer) -> None:
+        """Log and count one decision."""
+        plan = answer.plan
+        gang, status = plan.gang, status_of(plan)
+        self._metrics.count("coterie_decisions", status)
+        self._metrics.observe("coterie_decision_seconds", answer.seconds, plan.decision.engine)
+        fields: dict[str, object] = {
+            "namespace": gang.namespace,
+            "gang": gang.name,
+            "key": gang.key,
+            "status": status,
+            "members": len(gang.members),
+            "minMember": gang.min_member,
+            "engine": plan.decision.engine,
+            "milliseconds": round(answer.seconds * 1000, 1),
+        }
+        if isinstance(plan, Unplaced):
+            fields |= {"reason": plan.reason, "why": plan.message, "fits": plan.fits}
+        else:
+            self._metrics.observe("coterie_cost_over_bound", plan.cost - plan.bound)
+            fields |= {"cost": plan.cost, "bound": plan.bound, "levels": {level.name: level.count for level in plan.levels}}
+        decisions.info("%s/%s %s", gang.namespace, gang.name, status, extra={"fields": fields})
+
+    def bound(self, plan: Placed, world: World, *, bound: int) -> None:
+        """Tell people that a gang is bound."""
+        self._outbox.tell(placed(self._told(plan.gang, world, 0.0), plan, bound=bound))
+
+    def _everything(self, view: View) -> Iterator[Said]:
+        told = {gang.key: self._told(gang, view.world, view.now) for gang in (*view.grouping.gangs, *view.grouping.settled)}
+        for each in told.values():
+            if self._served(each.gang.namespace):
+                yield from of_gang(each)
+        for status in of_groups(view.world, view.grouping, told):
+            if self._served(status.namespace):
+                yield status
+        for policy in of_policies(view.world):
+            if self._served(policy.namespace):
+                yield policy
+        yield from of_bad_objects(view.world, view.nodes, view.unreadable)
+
+    def _told(self, gang: Gang, world: World, now: float) -> Told:
+        attempt = self._attempts.of(gang.key)
+        group = find_pod_group(world, gang.namespace, gang.pod_group) if gang.pod_group is not None else None
+        ref = Ref(kind="PodGroup", name=group.name, uid=group.uid, api_version=group.api_version) if group is not None and ours(group) else None
+        if attempt is None:
+            return Told(gang=gang, group=ref, ripe=False)
+        return Told(
+            gang=gang,
+            plan=attempt.plan,
+            decisions=attempt.decisions,
+            timed_out=attempt.timed_out,
+            trouble=attempt.trouble,
+            ripe=self._attempts.ripe(gang, now),
+            group=ref,
+        )

@@ -20,8 +20,8 @@ from scheduler.state.snapshot import Snapshot
 Refusals: TypeAlias = Callable[[Snapshot, Shape, Iterable[Pod]], tuple[tuple[str, Bools], ...]]
 
 LEADER: Final = "leader"
-_STEPS: Final = 16
-"""Grades of the worth of a node's room where no device is asked for; a device counts as much as all of it together."""
+_GRADES: Final = 32
+"""Grades of the worth of a node's free CPU, memory and the like; a device is worth as much as all of it together."""
 _MOST_SUMS: Final = 4096
 _DEVICES: Final = 1024
 
@@ -81,15 +81,15 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
     allowed = np.array([checks.allowed(snapshot, g[0].pod.shape, pods_of(g)) for g in groups], dtype=np.bool_).reshape(len(shapes), -1)
     fits = allowed & np.array([(free >= asked).all(axis=1) for asked in request], dtype=np.bool_).reshape(allowed.shape)
     useful = np.flatnonzero(fits.any(axis=0))
-    worth, exact = _worth(known, names)
+    worth = _worth(known, names)
     occupied = _occupied(known, gang)
     room = _canonical(free[useful], request, count)
     columns = [_column(snapshot, wish) for wish in wishes]
     class_of, first = codes(
-        [*fits[:, useful], *room.T, worth[useful], occupied[useful], *(c[useful] for c in columns)],
+        [*fits[:, useful], *room.T, occupied[useful], *(c[useful] for c in columns)],
         len(useful),
     )
-    order = np.lexsort((useful, exact[useful], class_of))
+    order = np.lexsort((useful, worth[useful], class_of))
     classes = tuple(np.split(useful[order], np.searchsorted(class_of[order], np.arange(1, len(first))))) if len(first) else ()
     problem = Problem(
         count=count,
@@ -102,7 +102,7 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
         allowed=fits[:, useful][:, first],
         occupied_host=occupied[useful][first],
         levels=tuple(_level(known, gang, w, c, of_class=useful[first], worth=worth) for w, c in zip(wishes, columns, strict=True)),
-        worth=worth[useful][first],
+        worth=tuple(worth[c] for c in classes),
     )
     return Arrays(problem=problem, roles=groups, classes=classes, overcommitted=_overcommitted(known, names))
 
@@ -137,25 +137,21 @@ def _canonical(free: Ints, request: Ints, count: Ints) -> Ints:
     return found
 
 
-def _worth(known: NodeTable, names: Sequence[str]) -> tuple[Ints, Ints]:
-    """Return what each node's free room is worth to later gangs: graded for the classes, exact for the order inside them.
+def _worth(known: NodeTable, names: Sequence[str]) -> Ints:
+    """Return what each node's free room is worth to later gangs.
 
-    Free devices (extended resources that the gang asks for, GPUs always) come first; CPU, memory and the like in grades
-    of the largest node, and in the classes only where no device is asked for.
+    Free devices (extended resources that the gang asks for, GPUs always) come first; CPU, memory and the like, in
+    fractions of the largest node, count less than one device all together.
     """
     size = len(known.position)
     devices, rest = np.zeros(size, dtype=np.int64), np.zeros(size)
-    asked = [n for n in names if "/" in n]
-    for name in {GPU, *asked}:
+    for name in {GPU, *(n for n in names if "/" in n)}:
         unit = max(1, int(known.total(name).max(initial=0)) // _DEVICES)
         devices = devices + known.free(name) // unit
     others = [n for n in names if n != PODS and "/" not in n] or [PODS]
     for name in others:
         rest += known.free(name) / max(1, int(known.total(name).max(initial=0))) / len(others)
-    fine = np.floor(rest * (2**20 - 1)).astype(np.int64)
-    if asked:
-        return devices, devices * 2**20 + fine
-    return devices * _STEPS + np.floor(rest * (_STEPS - 1)).astype(np.int64), devices * 2**20 + fine
+    return devices * _GRADES + np.floor(rest * (_GRADES - 1)).astype(np.int64)
 
 
 def _occupied(known: NodeTable, gang: Gang) -> Bools:

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from scheduler.solve.cost import fixed_cost
 from scheduler.solve.grouping import codes
 from scheduler.solve.instance import Instance, occupied_classes, occupied_count
 from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem
@@ -149,41 +150,42 @@ def bounds(instance: Instance, want: Ints, core: int) -> Bounds:
     domain's own bound holds), or the level has one domain more than that.
     """
     rows = measures(instance, want, core)
-    cell = lower(instance, cells(instance), rows)
+    if not core and not instance.cells:
+        return Bounds(cells=np.array([fixed_cost(instance.problem)]), classes=np.full(len(instance.cell), NEVER, dtype=np.int64))
+    coarse = lower(instance, cells(instance), rows)
+    cell = coarse
     classes = np.where(instance.cell >= 0, cell[instance.cell] if instance.cells else NEVER, NEVER)
     play = instance.play[cell[instance.cell[instance.play]] < NEVER]
     for level in instance.weighted:
-        one, spread = _split(instance, level, rows, play, cell)
-        either = np.minimum(one, spread)
+        groups = split(instance, level, play)
+        one = np.append(lower(instance, groups, rows), NEVER)  # the last for classes of no group, whose number is -1
+        either = np.minimum(one[groups.of[play]], _spread(instance, level, rows, coarse)[instance.cell[play]])
         sharper = np.full(instance.cells, NEVER, dtype=np.int64)
-        np.minimum.at(sharper, instance.cell[play], either[play])
-        classes[play] = np.maximum(classes[play], either[play])
+        np.minimum.at(sharper, instance.cell[play], either)
+        classes[play] = np.maximum(classes[play], either)
         cell = np.maximum(cell, np.where(cell < NEVER, sharper, cell))
     classes[play] = np.maximum(classes[play], cell[instance.cell[play]])
     return Bounds(cells=cell, classes=classes)
 
 
-def _split(instance: Instance, level: LevelColumn, rows: tuple[Measure, ...], play: Ints, cell: Ints) -> tuple[Ints, Ints]:
-    """Return for each class the bounds of both cases: no domain of the level beyond one (or the occupied), or one more."""
-    problem = instance.problem
-    known = occupied_classes(level, problem)
+def split(instance: Instance, level: LevelColumn, play: Ints) -> Groups:
+    """Return the ways in which all new pods lie in one domain of the level, or in those that the gang occupies already."""
+    known = occupied_classes(level, instance.problem)
     fixed = occupied_count(level)
     alone = np.ones(len(known), dtype=np.bool_) if level.host else level.domain < 0
     choice = np.zeros(len(known), dtype=np.int64) if fixed else np.where(alone, -1 - np.arange(len(known)), level.domain)
     inside = play[known[play]] if fixed else play
     of = np.full(len(known), -1, dtype=np.int64)
     of[inside], first = codes((instance.cell[inside], choice[inside]), len(inside))
-    groups = Groups(of=of, count=len(first), nodes=instance.nodes if fixed else np.where(alone, np.minimum(instance.nodes, 1), instance.nodes))
-    one = np.full(len(known), NEVER, dtype=np.int64)
-    one[inside] = lower(instance, groups, rows)[of[inside]]
-    spread = np.full(len(known), NEVER, dtype=np.int64)
-    spread[play] = cell[instance.cell[play]]
-    # With all of it in one domain more, this level costs at least ``weight * max(fixed, 1)``; the other levels as before.
+    return Groups(of=of, count=len(first), nodes=instance.nodes if fixed else np.where(alone, np.minimum(instance.nodes, 1), instance.nodes))
+
+
+def _spread(instance: Instance, level: LevelColumn, rows: tuple[Measure, ...], coarse: Ints) -> Ints:
+    """Return for each cell the bound when the level has one domain more: it costs ``weight * max(fixed, 1)`` at least, the others as before."""
+    fixed = occupied_count(level)
     where = np.flatnonzero(instance.cell >= 0)
-    least = np.maximum(0, fixed + fewest(problem, cells(instance), where, level, rows) - 1)
-    raised = np.maximum(max(fixed, 1) - least, 0) * level.weight
-    spread[play] += raised[instance.cell[play]]
-    return one, spread
+    least = np.maximum(0, fixed + fewest(instance.problem, cells(instance), where, level, rows) - 1)
+    return np.asarray(coarse + np.maximum(max(fixed, 1) - least, 0) * level.weight)
 
 
 def in_play(instance: Instance, bound: Bounds, most: int) -> Bools:

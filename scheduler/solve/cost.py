@@ -43,20 +43,18 @@ def ties(problem: Problem, loads: Iterable[Load]) -> int:
 
 
 def harm(problem: Problem, loads: Iterable[Load]) -> int:
-    """Return the worth of the newly used domains and hosts."""
-    kept = tuple(loads)
-    found = sum(load.nodes * int(problem.worth[load.node_class]) for load in kept if not problem.occupied_host[load.node_class])
+    """Return the worth of the newly used domains and hosts; an unlabelled host counts at each level that it lacks too."""
+    nodes: dict[int, int] = {}
+    for load in loads:
+        nodes[load.node_class] = nodes.get(load.node_class, 0) + load.nodes
+    hosts = {c: int(problem.worth[c][:n].sum()) for c, n in nodes.items() if not problem.occupied_host[c]}
+    found = sum(hosts.values())
     for level in problem.levels:
         if level.host:
             continue
-        new: set[int] = set()
-        for load in kept:
-            domain = int(level.domain[load.node_class])
-            if domain >= 0:
-                new.add(domain)
-            elif not problem.occupied_host[load.node_class]:
-                found += load.nodes * int(problem.worth[load.node_class])
-        found += sum(int(level.worth[domain]) for domain in new - level.occupied)
+        new = {int(level.domain[c]) for c in nodes} - level.occupied - {-1}
+        found += sum(int(level.worth[domain]) for domain in new)
+        found += sum(worth for c, worth in hosts.items() if level.domain[c] < 0)
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from scheduler.solve import cost as costs
 from scheduler.solve import greedy
 from scheduler.solve.bounds import Bounds, bounds, in_play
+from scheduler.solve.coupled import sharpen
 from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Ints, LevelColumn, Problem
 from scheduler.solve.solution import Load, Solution, SolveStatus
@@ -19,22 +20,31 @@ PROVED = ("core", "extras", "cost")
 
 def solve(problem: Problem, budget: Budget, exact: Exact) -> Solution:
     """Return the best placement with its proof; ``exact`` is asked only if sums and best fit leave something open."""
-    if not problem.total:
-        cost = costs.fixed_cost(problem)
-        return Solution(status=SolveStatus.OPTIMAL, cost=cost, bound=cost, proved=(*PROVED, "harm"), engine="none")
     known = instance(problem)
+    if not problem.core and not len(known.play):
+        cost = costs.fixed_cost(problem)
+        return Solution(status=SolveStatus.OPTIMAL, cost=cost, bound=cost, proved=(*PROVED, "harm"), engine="counting")
     core = bounds(known, problem.count, problem.core)
     if core.refused:
         return Solution(status=SolveStatus.INFEASIBLE, engine="counting")
     loads = greedy.search(known, problem.count)
     if loads is not None and _proved(known, core, loads):
-        cost = costs.cost(problem, loads)
-        return Solution(status=SolveStatus.OPTIMAL, loads=loads, cost=cost, bound=cost, proved=PROVED, engine="bound")
+        return _optimal(problem, loads)
+    if loads is not None and not problem.elastic:
+        loads = greedy.thresholds(known, problem.count, core.cost, loads)
+        core = sharpen(known, problem.count, problem.core, costs.cost(problem, loads))
+        if _proved(known, core, loads):
+            return _optimal(problem, loads)
     start = _start(known, loads)
     if start is not None and not problem.elastic:
         # No class that only dearer placements use can be part of an answer.
         known = _only(known, core, costs.cost(problem, start.loads))
     return exact(known, core, start, budget)
+
+
+def _optimal(problem: Problem, loads: tuple[Load, ...]) -> Solution:
+    cost = costs.cost(problem, loads)
+    return Solution(status=SolveStatus.OPTIMAL, loads=loads, cost=cost, bound=cost, proved=PROVED, engine="bound")
 
 
 def _proved(known: Instance, core: Bounds, loads: tuple[Load, ...]) -> bool:
@@ -58,7 +68,8 @@ def _start(known: Instance, loads: tuple[Load, ...] | None) -> Start | None:
         for want in _cores(problem):
             core = greedy.search(known, want)
             if core is not None:
-                cell = known.play[known.cell[known.play] == known.cell[core[0].node_class]]
+                # Without a core there is one cell: members that run pin it, or nothing is required.
+                cell = known.play[known.cell[known.play] == known.cell[core[0].node_class]] if core else known.play
                 wider = greedy.fill(known, cell, problem.count)
                 loads = wider if costs.placed(wider) > problem.core and core_of(problem, wider) is not None else core
                 break
@@ -95,7 +106,7 @@ def core_of(problem: Problem, loads: tuple[Load, ...]) -> tuple[Load, ...] | Non
         allowed=np.ones((roles, len(loads)), dtype=np.bool_),
         occupied_host=problem.occupied_host[classes],
         levels=tuple(_rows(v, classes) for v in problem.levels),
-        worth=problem.worth[classes],
+        worth=tuple(problem.worth[c] for c in classes.tolist()),
     )
     known = instance(inner)
     found = (greedy.search(known, want) for want in _cores(problem))

@@ -7,18 +7,22 @@ the smallest with which the largest others still suffice. What it returns is val
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
+from scheduler.solve import beside
 from scheduler.solve import cost as costs
 from scheduler.solve.bounds import NEVER, Groups, Measure, bounds, lower, measures
 from scheduler.solve.grouping import codes
 from scheduler.solve.instance import Instance, occupied_classes
 from scheduler.solve.problem import Bools, Ints, LevelColumn
-from scheduler.solve.solution import Load
+from scheduler.solve.solution import Load, merged
 
+MOST_BESIDE: Final = 16
+"""Pods of smaller roles that are set one by one beside the largest role."""
 TRIES: Final = 12
 """Cells, or domains of the widest level, that are tried before the best so far is taken."""
 
@@ -30,6 +34,7 @@ class _Fill:
     instance: Instance
     want: Ints
     nodes: Ints
+    worth: Ints
     loads: list[Load] = field(default_factory=list)
 
     def descend(self, classes: Ints, levels: tuple[LevelColumn, ...]) -> None:
@@ -72,7 +77,7 @@ class _Fill:
         domain = np.full(count, -1, dtype=np.int64)
         domain[group] = level.domain[classes]
         least = np.full(count, NEVER, dtype=np.int64)
-        np.minimum.at(least, group, self.instance.problem.worth[classes])
+        np.minimum.at(least, group, self.worth[classes])
         known = np.zeros(count, dtype=np.bool_)
         known[group] = occupied_classes(level, self.instance.problem)[classes]
         labelled = level.worth[np.maximum(domain, 0)] if len(level.worth) else least
@@ -110,7 +115,7 @@ class _Fill:
             here = fitting[problem.occupied_host[fitting]]
             fitting = here if len(here) else fitting
             share = self._share(fitting)
-            chosen = _choose(share, self.nodes[fitting], problem.worth[fitting], 1024 * int(self.want.sum()))
+            chosen = _choose(share, self.nodes[fitting], self.worth[fitting], 1024 * int(self.want.sum()))
             self._take(int(fitting[chosen]), all_alike=bool(share[chosen] == share.max()))
 
     def _fits(self, classes: Ints) -> Bools:
@@ -177,18 +182,10 @@ def _choose(size: Ints, times: Ints, worth: Ints, amount: int) -> int:
 
 def fill(instance: Instance, classes: Ints, want: Ints, *, ties: bool = True) -> tuple[Load, ...]:
     """Place as much of ``want`` as this method can on these classes, all of one cell; by tie-break levels too, or not."""
-    state = _Fill(instance=instance, want=want.copy(), nodes=instance.nodes.copy())
+    state = _Fill(instance=instance, want=want.copy(), nodes=instance.nodes.copy(), worth=instance.problem.least_worth)
     levels = tuple(v for v in instance.problem.levels if not v.host and not v.required and (ties or not v.tie))
     state.descend(classes, levels)
     return merged(state.loads)
-
-
-def merged(loads: list[Load]) -> tuple[Load, ...]:
-    """Add up equal loads, in order of class and load."""
-    found: dict[tuple[int, tuple[int, ...]], int] = {}
-    for load in loads:
-        found[load.node_class, load.pods] = found.get((load.node_class, load.pods), 0) + load.nodes
-    return tuple(Load(node_class=c, pods=pods, nodes=n) for (c, pods), n in sorted(found.items()))
 
 
 def search(instance: Instance, want: Ints) -> tuple[Load, ...] | None:
@@ -196,19 +193,51 @@ def search(instance: Instance, want: Ints) -> tuple[Load, ...] | None:
     total = int(want.sum())
     bound = bounds(instance, want, total)
     best: tuple[Load, ...] | None = None
-    best_key: tuple[int, int, int] | None = None
     ways = (True, False) if any(v.tie for v in instance.problem.levels) else (True,)
     for tries, (least, classes) in enumerate(_starts(instance, bound.classes)):
-        if tries == TRIES or (best_key is not None and best_key[0] <= least):
+        if tries == TRIES or (best is not None and costs.cost(instance.problem, best) <= least):
             break
-        for ties in ways:
-            loads = fill(instance, classes, want, ties=ties)
-            if costs.placed(loads) < total:
-                continue
-            key = (costs.cost(instance.problem, loads), costs.ties(instance.problem, loads), costs.harm(instance.problem, loads))
-            if best_key is None or key < best_key:
-                best, best_key = loads, key
+        for loads in (attempt for ties in ways for attempt in _attempts(instance, classes, want, ties=ties)):
+            if costs.placed(loads) == total and (best is None or _rank(instance, loads) < _rank(instance, best)):
+                best = loads
     return best
+
+
+def _attempts(instance: Instance, classes: Ints, want: Ints, *, ties: bool) -> Iterator[tuple[Load, ...]]:
+    """Give what descents find: all roles at once, and the largest role first with the others beside it."""
+    yield fill(instance, classes, want, ties=ties)
+    first = _largest(instance, want)
+    if 0 < int(want.sum() - want[first]) <= MOST_BESIDE:
+        main = np.where(np.arange(len(want)) == first, want, 0)
+        yield beside.add(instance, classes, fill(instance, classes, main, ties=ties), want - main)
+
+
+def _largest(instance: Instance, want: Ints) -> int:
+    """Return the role whose pods together take most."""
+    share = instance.problem.request / np.maximum(instance.problem.free.max(axis=0, initial=1), 1)
+    return int(np.argmax(want * share.max(axis=1, initial=0)))
+
+
+def thresholds(instance: Instance, want: Ints, bound: int, best: tuple[Load, ...]) -> tuple[Load, ...]:
+    """Return a better placement than ``best`` if one is found on the roomier nodes alone: fewer hosts can be worth more domains."""
+    room = instance.rooms.single[_largest(instance, want)]
+    sizes = np.unique(room[instance.play])[1:][::-1]
+    for size in sizes[:: max(1, len(sizes) // TRIES)].tolist():
+        play = instance.play[room[instance.play] >= size]
+        cell = np.full_like(instance.cell, -1)
+        cell[play] = instance.cell[play]
+        loads = search(replace(instance, play=play, cell=cell), want)
+        if loads is not None and _rank(instance, loads) < _rank(instance, best):
+            best = loads
+        if costs.cost(instance.problem, best) <= bound:
+            break
+    return best
+
+
+def _rank(instance: Instance, loads: tuple[Load, ...]) -> tuple[int, int, int]:
+    """Return what makes a placement good: cost, then ties, then harm."""
+    problem = instance.problem
+    return (costs.cost(problem, loads), costs.ties(problem, loads), costs.harm(problem, loads))
 
 
 def _starts(instance: Instance, bound: Ints) -> list[tuple[int, Ints]]:
@@ -221,6 +250,6 @@ def _starts(instance: Instance, bound: Ints) -> list[tuple[int, Ints]]:
     for classes in np.split(play[order], edges[1:]) if len(play) else []:
         first = int(classes[0])
         worth = sum(int(v.worth[v.domain[first]]) for v in instance.problem.levels if v.required and not v.host)
-        worth += int(instance.problem.worth[first]) if any(v.required and v.host for v in instance.problem.levels) else 0
+        worth += int(instance.problem.worth[first][0]) if any(v.required and v.host for v in instance.problem.levels) else 0
         found.append((int(bound[classes].min()), worth, first, classes))
     return [(least, classes) for least, _, _, classes in sorted(found, key=lambda row: row[:3])]

@@ -67,8 +67,8 @@ class Problem:
     occupied_host: Bools
     """bool[C]: whether the nodes of the class hold fixed members of the gang (no new host domain)."""
     levels: tuple[LevelColumn, ...]
-    worth: Ints
-    """int64[C]: what one node's free room is worth to later gangs (GPUs first), in small whole numbers."""
+    worth: tuple[Ints, ...]
+    """For each class the worth of its nodes' free room to later gangs (GPUs first), least first: they are taken in that order."""
 
     def __post_init__(self) -> None:
         """Refuse weights that no exact sum can hold."""
@@ -76,6 +76,11 @@ class Problem:
         largest = sum(v.weight for v in self.levels) * domains
         if largest >= LARGEST:
             raise ValueError(f"weights: found sums up to {largest}, expected less than {LARGEST}")
+
+    @property
+    def least_worth(self) -> Ints:
+        """int64[C]: worth of the first node of each class."""
+        return np.array([row[0] for row in self.worth], dtype=np.int64)
 
     @property
     def total(self) -> int:

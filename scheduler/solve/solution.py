@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,3 +37,11 @@ class Solution:
     proved: tuple[str, ...] = ()
     """Which aims are proved: ``core``, ``extras``, ``cost``, ``harm``."""
     engine: str = "cpsat"
+
+
+def merged(loads: Iterable[Load]) -> tuple[Load, ...]:
+    """Add up equal loads, in order of class and load."""
+    found: dict[tuple[int, tuple[int, ...]], int] = {}
+    for load in loads:
+        found[load.node_class, load.pods] = found.get((load.node_class, load.pods), 0) + load.nodes
+    return tuple(Load(node_class=c, pods=pods, nodes=n) for (c, pods), n in sorted(found.items()))

@@ -34,17 +34,24 @@ def ties(v: Variables) -> LinearExpr:
     return LinearExpr.sum([use.count for use in v.all.levels if use.level.tie])
 
 
-def harm(v: Variables) -> LinearExpr:
-    """Worth of the free room that newly used domains and hosts had before: `scheduler.solve.cost.harm`."""
+def harm(model: cp_model.CpModel, v: Variables) -> LinearExpr:
+    """Worth of the free room that newly used domains and hosts had before: `scheduler.solve.cost.harm`.
+
+    The nodes of a class are taken in order of worth: a variable for each grade of worth, cheaper ones are used first by
+    themselves because the sum is made small.
+    """
     problem = v.instance.problem
-    terms: list[tuple[cp_model.IntVar, int]] = []
+    terms = [(new, int(level.level.worth[domain])) for level in v.all.levels for domain, new in level.new.items()]
+    used: dict[int, list[cp_model.IntVar]] = {}
     for block in v.all.blocks:
         if not problem.occupied_host[block.node_class]:
-            terms += [(use, int(problem.worth[block.node_class])) for _, use in block.uses]
-    for level in v.all.levels:
-        if not level.level.host:
-            terms += [(new, int(level.level.worth[domain])) for domain, new in level.new.items()]
-            terms += [(use, int(problem.worth[block.node_class])) for block in level.alone for _, use in block.uses]
+            used.setdefault(block.node_class, []).extend(use for _, use in block.uses)
+    for node_class, uses in used.items():
+        times = 1 + sum(not level.host and int(level.domain[node_class]) < 0 for level in problem.levels)
+        worths = problem.worth[node_class][: int(v.instance.nodes[node_class])].tolist()
+        grades = [(worth, model.new_int_var(0, worths.count(worth), f"{node_class} worth {worth}")) for worth in sorted(set(worths))]
+        model.add(LinearExpr.sum(uses) == LinearExpr.sum([grade for _, grade in grades]))
+        terms += [(grade, times * worth) for worth, grade in grades]
     return LinearExpr.weighted_sum([var for var, _ in terms], [worth for _, worth in terms])
 
 
@@ -53,16 +60,16 @@ class Aim:
     """One row: the name under which it is proved, what to make small, when it applies, and its part of the budget."""
 
     name: str
-    value: Callable[[Variables], LinearExpr]
+    value: Callable[[cp_model.CpModel, Variables], LinearExpr]
     applies: Callable[[Variables], bool]
     share: float = 1.0
 
 
 OBJECTIVES: Final = (
-    Aim(name="core", value=lambda v: cost(v.core), applies=lambda v: v.elastic and bool(v.instance.weighted)),
-    Aim(name="extras", value=left_out, applies=lambda v: v.elastic),
-    Aim(name="cost", value=lambda v: cost(v.all), applies=lambda v: bool(v.instance.weighted) or not v.elastic),
-    Aim(name="ties", value=ties, applies=lambda v: any(level.tie for level in v.instance.problem.levels), share=0.05),
+    Aim(name="core", value=lambda _, v: cost(v.core), applies=lambda v: v.elastic and bool(v.instance.weighted)),
+    Aim(name="extras", value=lambda _, v: left_out(v), applies=lambda v: v.elastic),
+    Aim(name="cost", value=lambda _, v: cost(v.all), applies=lambda v: bool(v.instance.weighted) or not v.elastic),
+    Aim(name="ties", value=lambda _, v: ties(v), applies=lambda v: any(level.tie for level in v.instance.problem.levels), share=0.05),
     Aim(name="harm", value=harm, applies=lambda _: True, share=0.05),
 )
 """In the order of placement.md."""

@@ -13,9 +13,8 @@ from scheduler.solve.cpsat.constraints import CONSTRAINTS
 from scheduler.solve.cpsat.hints import hint
 from scheduler.solve.cpsat.objective import OBJECTIVES, Aim
 from scheduler.solve.cpsat.variables import Layer, Variables, make
-from scheduler.solve.greedy import merged
 from scheduler.solve.instance import Instance
-from scheduler.solve.solution import Load, Solution, SolveStatus
+from scheduler.solve.solution import Load, Solution, SolveStatus, merged
 from scheduler.solve.solver import Budget, Start
 
 STATUS: Final = {
@@ -55,7 +54,7 @@ class _Run:
         deterministic, wall = self.left(aim.share)
         if deterministic < LEAST or (wall is not None and wall < LEAST):
             return SolveStatus.UNKNOWN
-        value = aim.value(self.variables)
+        value = aim.value(self.model, self.variables)
         self.model.minimize(value)
         solver = cp_model.CpSolver()
         _set_parameters(solver, self.budget, deterministic, wall)

@@ -135,7 +135,7 @@ def _blocks(snapshot: Snapshot, ground: Ground, site: _Site, *, own: bool) -> li
     if site.alone:
         size = total([r.shape.requests for r in ground.roles for _ in r.pods])
         made = _like_pods(ground.roles[-1], site, size, len(ground.roles[-1].pods), next(names)) if own and ground.roles else None
-        return None if made is None else [[made]]
+        return None if made is None or made.name in snapshot.nodes else [[made]]
     blocks = []
     for role in ground.roles:
         block = _own(role, site, names) if own else _alike(snapshot, role, site, names)

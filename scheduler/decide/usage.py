@@ -62,12 +62,15 @@ def _built(snapshot: Snapshot) -> NodeTable:
     allocatable: dict[str, list[int]] = {}
     for at, name in enumerate(names):
         for resource, amount in snapshot.nodes[NodeName(name)].allocatable.items():
-            allocatable.setdefault(resource, [0] * len(names))[at] = _cut(amount)
+            if resource not in allocatable:
+                allocatable[resource] = [0] * len(names)
+            allocatable[resource][at] = _cut(amount)
     used: dict[str, list[int]] = {}
     position = snapshot.topology.position
     for at, resource, amount in _amounts(snapshot.pods.values(), position):
-        column = used.setdefault(resource, [0] * len(names))
-        column[at] = _cut(column[at] + amount)
+        if resource not in used:
+            used[resource] = [0] * len(names)
+        used[resource][at] = _cut(used[resource][at] + amount)
     return NodeTable(nodes=snapshot.nodes, pods=snapshot.pods, position=position, allocatable=_arrays(allocatable), used=_arrays(used))
 
 
@@ -77,8 +80,9 @@ def _updated(known: NodeTable, pods: Mapping[PodUid, Pod]) -> NodeTable:
     used = {resource: column.copy() for resource, column in known.used.items()}
     for sign, changed in ((-1, gone), (1, come)):
         for at, resource, amount in _amounts(changed, known.position):
-            column = used.setdefault(resource, np.zeros(len(known.position), dtype=np.int64))
-            column[at] = _cut(int(column[at]) + sign * amount)
+            if resource not in used:
+                used[resource] = np.zeros(len(known.position), dtype=np.int64)
+            used[resource][at] = _cut(int(used[resource][at]) + sign * amount)
     return NodeTable(nodes=known.nodes, pods=pods, position=known.position, allocatable=known.allocatable, used=used)
 
 

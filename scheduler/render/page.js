@@ -16,7 +16,7 @@ function show(node) {
   node.classList.add("picked");
   const used = Number(d.others) ? `, ${d.others} in use by other pods` : "";
   detail.replaceChildren(line(`${d.node}: ${gpus ? `${d.free} of ${gpus} GPUs free${used}` : "no GPUs"}${d.notes ? `; ${d.notes}` : ""}`));
-  detail.append(line(places(node).map(p => p.key ? `${p.level} ${p.domain}` : p.level).join(" › "), true));
+  detail.append(line(places(node).map(p => p.key ? `${p.level} ${p.domain}` : p.level).join(" > "), true));
   for (const { dataset: s, classList } of node.querySelectorAll(".seat"))
     detail.append(line(`rank ${s.rank} of ${s.gang}: pod ${s.pod} (${s.role}, ${s.gpus} GPUs)${classList.contains("bound") ? ", running already" : ""}`));
   for (const gang of report.gangs ?? [])
@@ -31,7 +31,8 @@ let current = fabric.querySelector(".node.seated") ?? nodes[0] ?? items[0];
 current.tabIndex = 0;
 function stand(item) { current.tabIndex = -1; current = item; current.tabIndex = 0; }
 function go(item) {
-  for (let d = item.parentElement.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
+  const around = item.matches("summary") ? item.parentElement : item;  // a domain that is folded stays so when one stands on it
+  for (let d = around.parentElement.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
   item.focus({ preventScroll: true });
   item.scrollIntoView({ block: "nearest" });
 }

@@ -88,8 +88,8 @@ class Placed:
 
     @property
     def optimal(self) -> bool:
-        """Whether the cost is proved the least."""
-        return self.cost == self.bound
+        """Whether aims one to three are proved: the core's cost, the number of the others, the cost of all."""
+        return self.cost == self.bound and {"core", "extras", "cost"} <= set(self.decision.proved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,9 +43,8 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
             found[member.pod.key] = member.pod.node
             continue
         free = places[role_of[member.pod.key]]
-        before = found[sequence[index - 1].pod.key] if index else None
         after = next((m.pod.node for m in sequence[index + 1 :] if m.pod.node is not None), None) if fixed else None
-        node = _nearest(paths, free.left, before, after)
+        node = _nearest(paths, free.left, _neighbour(sequence, index, found), after)
         free.take(node)
         found[member.pod.key] = node
     return found
@@ -61,12 +60,18 @@ def _paths(topology: Topology, nodes: Sequence[NodeName]) -> dict[NodeName, tupl
     return found
 
 
-def _nearest(paths: Mapping[NodeName, tuple[int, ...]], left: Mapping[NodeName, int], before: NodeName | None, after: NodeName | None) -> NodeName:
-    """Return the free node nearest to the rank before; of several, one that is far from the next fixed member."""
-    if before is not None and before in left:
-        return before
-    start = after if before is None else before
-    return min(left, key=lambda node: (_closeness(paths, node, start), _far(paths, node, before, after), paths[node], node))
+def _neighbour(sequence: Sequence[Member], index: int, found: Mapping[str, NodeName]) -> NodeName | None:
+    """Return the node to be near to: the rank before's; for the very first rank the next one's if that runs already."""
+    if index:
+        return found[sequence[index - 1].pod.key]
+    return sequence[1].pod.node if len(sequence) > 1 else None
+
+
+def _nearest(paths: Mapping[NodeName, tuple[int, ...]], left: Mapping[NodeName, int], near: NodeName | None, after: NodeName | None) -> NodeName:
+    """Return the free node nearest to the neighbour; of several, one that is far from the next fixed member."""
+    if near is not None and near in left:
+        return near
+    return min(left, key=lambda node: (_closeness(paths, node, near), _far(paths, node, after), paths[node], node))
 
 
 def _closeness(paths: Mapping[NodeName, tuple[int, ...]], node: NodeName, other: NodeName | None) -> tuple[bool, ...]:
@@ -74,6 +79,6 @@ def _closeness(paths: Mapping[NodeName, tuple[int, ...]], node: NodeName, other:
     return () if other is None else tuple(a != b for a, b in zip(paths[node], paths[other], strict=False))
 
 
-def _far(paths: Mapping[NodeName, tuple[int, ...]], node: NodeName, before: NodeName | None, after: NodeName | None) -> tuple[bool, ...]:
-    """Keep places near the next fixed member for the ranks just before it."""
-    return () if before is None or after is None else tuple(not x for x in _closeness(paths, node, after))
+def _far(paths: Mapping[NodeName, tuple[int, ...]], node: NodeName, after: NodeName | None) -> tuple[bool, ...]:
+    """Keep places near the next fixed member for the ranks just before it and after it."""
+    return tuple(not x for x in _closeness(paths, node, after))

@@ -22,59 +22,79 @@ def solve(problem: Problem, budget: Budget, exact: Exact) -> Solution:
     """Return the best placement with its proof; ``exact`` is asked only if sums and best fit leave something open."""
     known = instance(problem)
     if not problem.core and not len(known.play):
-        cost = costs.fixed_cost(problem)
-        return Solution(status=SolveStatus.OPTIMAL, cost=cost, bound=cost, proved=(*PROVED, "harm"), engine="counting")
+        return _optimal(problem, (), "counting")
     core = bounds(known, problem.count, problem.core)
     if core.refused:
         return Solution(status=SolveStatus.INFEASIBLE, engine="counting")
+    return _elastic(known, core, budget, exact) if problem.elastic else _whole(known, core, budget, exact)
+
+
+def _whole(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
+    """Place all pods or none."""
+    problem = known.problem
     loads = greedy.search(known, problem.count)
-    if loads is not None and _proved(known, core, loads):
-        return _optimal(problem, loads)
-    if loads is not None and not problem.elastic:
+    if loads is None:
+        return exact(known, core, None, budget)
+    if costs.cost(problem, loads) > core.cost:
         loads = greedy.thresholds(known, problem.count, core.cost, loads)
         core = sharpen(known, problem.count, problem.core, costs.cost(problem, loads))
-        if _proved(known, core, loads):
-            return _optimal(problem, loads)
-    start = _start(known, loads)
-    if start is not None and not problem.elastic:
-        # No class that only dearer placements use can be part of an answer.
-        known = _only(known, core, costs.cost(problem, start.loads))
-    return exact(known, core, start, budget)
+    if costs.cost(problem, loads) <= core.cost:
+        return _optimal(problem, loads)
+    # No class that only dearer placements use can be part of an answer.
+    return exact(_only(known, core, costs.cost(problem, loads)), core, Start(loads=loads, core=loads), budget)
 
 
-def _optimal(problem: Problem, loads: tuple[Load, ...]) -> Solution:
-    cost = costs.cost(problem, loads)
-    return Solution(status=SolveStatus.OPTIMAL, loads=loads, cost=cost, bound=cost, proved=PROVED, engine="bound")
+def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
+    """Place the core at the least cost, then as many as fit.
 
-
-def _proved(known: Instance, core: Bounds, loads: tuple[Load, ...]) -> bool:
-    """Tell whether a placement of all pods meets the lower bounds, of its core too."""
+    Mostly all fit, and the best placement of all contains a best core: that is tried first, on the simpler problem.
+    """
     problem = known.problem
+    half = replace(budget, deterministic_seconds=budget.deterministic_seconds / 2, wall_seconds=budget.wall_seconds and budget.wall_seconds / 2)
+    every = solve(replace(problem, need=problem.total), half, exact)
+    if every.loads:
+        chosen = core_of(problem, every.loads)
+        if every.status is SolveStatus.OPTIMAL and chosen is not None and costs.cost(problem, chosen) <= core.cost:
+            return every
+        start = None if chosen is None else Start(loads=every.loads, core=chosen)
+    else:
+        start = _part(known)
+        if start is not None and _most_proved(known, core, start):
+            return _optimal(problem, start.loads)
+    found = exact(known, core, start, half)
+    if found.status is SolveStatus.FEASIBLE and "extras" in found.proved:
+        least = bounds(known, problem.count, costs.placed(found.loads)).cost
+        return replace(found, bound=max(found.bound, min(found.cost, least)))
+    return found
+
+
+def _optimal(problem: Problem, loads: tuple[Load, ...], engine: str = "bound") -> Solution:
     cost = costs.cost(problem, loads)
-    if not problem.elastic:
-        return cost == core.cost
-    if cost == core.cost:
-        return True
-    chosen = core_of(problem, loads)
-    return chosen is not None and costs.cost(problem, chosen) == core.cost and cost == bounds(known, problem.count, problem.total).cost
+    return Solution(status=SolveStatus.OPTIMAL, loads=loads, cost=cost, bound=cost, proved=PROVED, engine=engine)
 
 
-def _start(known: Instance, loads: tuple[Load, ...] | None) -> Start | None:
-    """Return a valid placement: of all pods, else of a core and what fits beside it, else of a core alone."""
+def _most_proved(known: Instance, core: Bounds, start: Start) -> bool:
+    """Tell whether no placement holds one pod more, and a placement of some of the pods meets the lower bounds."""
     problem = known.problem
-    if not problem.elastic:
-        return None if loads is None else Start(loads=loads, core=loads)
-    if loads is None:
-        for want in _cores(problem):
-            core = greedy.search(known, want)
-            if core is not None:
-                # Without a core there is one cell: members that run pin it, or nothing is required.
-                cell = known.play[known.cell[known.play] == known.cell[core[0].node_class]] if core else known.play
-                wider = greedy.fill(known, cell, problem.count)
-                loads = wider if costs.placed(wider) > problem.core and core_of(problem, wider) is not None else core
-                break
-    chosen = None if loads is None else core_of(problem, loads)
-    return None if loads is None or chosen is None else Start(loads=loads, core=chosen)
+    placed = costs.placed(start.loads)
+    if costs.cost(problem, start.core) > core.cost or not bounds(known, problem.count, placed + 1).refused:
+        return False
+    return costs.cost(problem, start.loads) == bounds(known, problem.count, placed).cost
+
+
+def _part(known: Instance) -> Start | None:
+    """Return a core and what fits beside it, else a core alone, where best fit finds one."""
+    problem = known.problem
+    for want in _cores(problem):
+        core = greedy.search(known, want)
+        if core is None:
+            continue
+        # Without a core there is one cell: members that run pin it, or nothing is required.
+        cell = known.play[known.cell[known.play] == known.cell[core[0].node_class]] if core else known.play
+        wider = greedy.fill(known, cell, problem.count)
+        chosen = core_of(problem, wider)
+        return Start(loads=core, core=core) if chosen is None else Start(loads=wider, core=chosen)
+    return None
 
 
 def _cores(problem: Problem) -> list[Ints]:

@@ -38,6 +38,13 @@ def column_of(key: str, values: Sequence[str]) -> Column:
     return Column(key=key, index=index, domains=domains)
 
 
+def absent(key: str, count: int) -> Column:
+    """Return the column of a key that none of ``count`` nodes carries."""
+    index = np.full(count, -1, dtype=np.int64)
+    index.setflags(write=False)
+    return Column(key=key, index=index, domains=())
+
+
 def read(key: str, nodes: Sequence[str], labels: Mapping[str, Mapping[str, str]]) -> Column:
     """Read a key from the labels as they stand; the host key gives every node a domain of its own."""
     if key == HOSTNAME:

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from topology import query
-from topology.columns import Column, qualify, read
+from topology.columns import Column, absent, qualify, read
 from topology.doubts import TopologyWarning, doubts
 from topology.vocabulary import VOCABULARIES, CustomLevel, Level, detect
 
@@ -44,10 +44,10 @@ class Topology:
     def column(self, key: str) -> Column:
         """Return the dense index of any label key; a key that no node carries has no domains."""
         known = self.columns.get(key)
+        if known is None and key not in self.carried:
+            return absent(key, len(self.nodes))  # not kept: anybody may ask for any key
         if known is None:
-            known = read(key, self.nodes, self.labels)
-            if key in self.carried:
-                self.columns[key] = known
+            known = self.columns[key] = read(key, self.nodes, self.labels)
         return known
 
     def nodes_without(self, key: str) -> int:

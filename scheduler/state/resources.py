@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping
 from typing import Final
 
 CPU: Final = "cpu"
@@ -37,6 +37,10 @@ class Resources(Mapping[str, int]):
     def __len__(self) -> int:
         """Return how many names are stored."""
         return len(self._amounts)
+
+    def items(self) -> ItemsView[str, int]:
+        """Return the stored names with their amounts; the way that a mapping inherits looks every name up again."""
+        return self._amounts.items()
 
     def __hash__(self) -> int:
         """Hash by value: nodes with equal vectors are one class."""

@@ -12,10 +12,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from scheduler.decide import matching
+from scheduler.decide import matching, usage
 from scheduler.decide.counting import LARGEST, Ground, Ints, Role, best, capacity, combine, frontier, holds
 from scheduler.decide.relax_trial import CHECKS, Trial, some
-from scheduler.decide.survey import Group, survey_of
+from scheduler.decide.survey import survey_of
 from scheduler.state.ids import PodUid
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Relaxation
@@ -38,20 +38,10 @@ class _Stand:
 
     now: Ground
     emptied: Ground
-    group: Group
+    nodes: Ints
+    """Positions in the grounds of the domain's nodes."""
     pods: dict[int, list[Pod]]
-    """Deletable pods by node position."""
-
-    def without(self, gone: Sequence[Pod], position: Mapping[str, int]) -> Ground:
-        """Return the ground when these pods are gone."""
-        free, allowed = self.now.free.copy(), self.now.allowed.copy()
-        victims = {p.uid for p in gone}
-        for at in {position[p.node or ""] for p in gone}:
-            stay = [p for p in self.pods[at] if p.uid not in victims]
-            free[at] = np.maximum(self.emptied.free[at] - sum((_amounts(self.now, p) for p in stay), np.zeros_like(free[at])), 0)
-            open_ = [not any(_in_the_way(p, role) for p in stay) for role in self.now.roles]
-            allowed[:, at] = self.emptied.allowed[:, at] & open_
-        return replace(self.now, free=free, allowed=allowed)
+    """Deletable pods by position."""
 
     def without_nodes(self, nodes: Sequence[int]) -> Ground:
         """Return the ground when all deletable pods of these nodes are gone."""
@@ -59,13 +49,22 @@ class _Stand:
         free[list(nodes)], allowed[:, list(nodes)] = self.emptied.free[list(nodes)], self.emptied.allowed[:, list(nodes)]
         return replace(self.now, free=free, allowed=allowed)
 
+    def part(self, chosen: Sequence[int]) -> _Stand:
+        """Return the stand of some of its nodes alone, numbered from 0."""
+        rows = list(chosen)
+        return _Stand(
+            now=replace(self.now, free=self.now.free[rows], allowed=self.now.allowed[:, rows]),
+            emptied=replace(self.emptied, free=self.emptied.free[rows], allowed=self.emptied.allowed[:, rows]),
+            nodes=np.arange(len(rows)),
+            pods={index: self.pods[at] for index, at in enumerate(rows)},
+        )
+
 
 def free(trial: Trial) -> Iterator[Relaxation]:
     """Offer the least harmful sets of pods to delete, of up to three domains."""
     if not trial.survey.ground.roles or not trial.survey.ground.exact:
         return
-    position = trial.snapshot.topology.position
-    found = [victims for stand in _stands(trial) if (victims := _victims(stand, position))]
+    found = [victims for stand in _stands(trial) if (victims := _victims(stand))]
     offered = 0
     for victims in sorted(found, key=lambda pods: (_harm(pods), [p.key for p in pods])):
         offer = Relaxation(
@@ -80,17 +79,31 @@ def free(trial: Trial) -> Iterator[Relaxation]:
 
 
 def _stands(trial: Trial) -> Iterator[_Stand]:
-    candidates = _candidates(trial)
-    emptied = survey_of(trial.snapshot.without([p.uid for p in candidates]), trial.gang, CHECKS).ground
-    position = trial.snapshot.topology.position
-    for group in trial.survey.groups[:_DOMAINS]:
-        inside = set(group.nodes.tolist())
-        pods: dict[int, list[Pod]] = {}
-        for pod in candidates:
-            at = position[pod.node or ""]
-            if at in inside:
-                pods.setdefault(at, []).append(pod)
-        yield _Stand(now=trial.survey.ground, emptied=emptied, group=group, pods=pods)
+    position, ground = trial.snapshot.topology.position, trial.survey.ground
+    groups = trial.survey.groups[:_DOMAINS]
+    concerned = np.zeros(len(position), dtype=np.bool_)
+    for group in groups:
+        concerned[group.nodes] = True
+    pods: dict[int, list[Pod]] = {}
+    for pod in _candidates(trial):
+        if concerned[position[pod.node or ""]]:
+            pods.setdefault(position[pod.node or ""], []).append(pod)
+    emptied = _emptied(trial, pods)
+    for group in groups:
+        yield _Stand(now=ground, emptied=emptied, nodes=group.nodes, pods={at: pods[at] for at in group.nodes.tolist() if at in pods})
+
+
+def _emptied(trial: Trial, pods: Mapping[int, Sequence[Pod]]) -> Ground:
+    """Return the ground with all deletable pods gone; checks are asked again where a pod can be in the way of one."""
+    ground, known = trial.survey.ground, usage.table(trial.snapshot)
+    spare = np.stack([known.total(n) - known.used.get(n, np.zeros(len(ground.free), dtype=np.int64)) for n in ground.resources], axis=1)
+    for at, here in pods.items():
+        spare[at] += sum((_amounts(ground, p) for p in here), np.zeros_like(spare[at]))
+    allowed = ground.allowed
+    gone = [p.uid for here in pods.values() for p in here]
+    if any(r.shape.ports for r in ground.roles) or any(p.repels for here in pods.values() for p in here):
+        allowed = survey_of(trial.snapshot.without(gone), trial.gang, CHECKS).ground.allowed
+    return replace(ground, free=np.clip(spare, 0, LARGEST), allowed=allowed)
 
 
 def _candidates(trial: Trial) -> list[Pod]:
@@ -118,16 +131,12 @@ def _in_the_way(pod: Pod, role: Role) -> bool:
     return any(matching.repels(term, other) for term in pod.repels for other in role.pods)
 
 
-def _victims(stand: _Stand, position: Mapping[str, int]) -> tuple[Pod, ...]:
+def _victims(stand: _Stand) -> tuple[Pod, ...]:
     """Return a minimal set of pods to delete in a domain, empty where even deleting all is not enough (or nothing is needed)."""
-    nodes = stand.group.nodes
+    nodes = stand.nodes
     if not stand.pods or not holds(stand.emptied, nodes)[1] or holds(stand.now, nodes)[1]:
         return ()
-    gains = sum(
-        capacity(stand.emptied, r, nodes, stand.emptied.free) - capacity(stand.now, r, nodes, stand.now.free) for r in range(len(stand.now.roles))
-    )
-    gain = dict(zip(nodes.tolist(), np.asarray(gains).tolist(), strict=True))
-    ranked = sorted((at for at in stand.pods if gain[at] > 0), key=lambda at: (_price(stand.pods[at]) / gain[at], _harm(stand.pods[at])[1], at))
+    ranked = _ranked(stand)
     if not holds(stand.without_nodes(ranked), nodes)[1]:
         ranked = sorted(stand.pods)
     low, high = 1, len(ranked)
@@ -135,11 +144,21 @@ def _victims(stand: _Stand, position: Mapping[str, int]) -> tuple[Pod, ...]:
         middle = (low + high) // 2
         enough = holds(stand.without_nodes(ranked[:middle]), nodes)[1]
         low, high = (low, middle) if enough else (middle + 1, high)
-    chosen = ranked[:low]
-    inside = np.array(sorted(chosen), dtype=np.int64)
-    rest = frontier(stand.now, np.setdiff1d(nodes, inside), stand.now.free)
-    kept = [_shrink(stand, order, position, (rest, inside)) for order in _orders(stand, chosen)]
+    chosen = sorted(ranked[:low])
+    rest = frontier(stand.now, np.setdiff1d(nodes, np.array(chosen, dtype=np.int64)), stand.now.free)
+    part = stand.part(chosen)
+    kept = [_shrink(part, order, rest) for order in _orders(part)]
     return min(kept, key=lambda pods: (_harm(pods), [p.key for p in pods]))
+
+
+def _ranked(stand: _Stand) -> list[int]:
+    """Order the nodes that gain something when emptied: the least harm for each member gained first."""
+    nodes, now, emptied = stand.nodes, stand.now, stand.emptied
+    gains = np.zeros(len(nodes), dtype=np.int64)
+    for role in range(len(now.roles)):
+        gains += capacity(emptied, role, nodes, emptied.free) - capacity(now, role, nodes, now.free)
+    gain = dict(zip(nodes.tolist(), gains.tolist(), strict=True))
+    return sorted((at for at in stand.pods if gain[at] > 0), key=lambda at: (_price(stand.pods[at]) / gain[at], _harm(stand.pods[at])[1], at))
 
 
 def _price(pods: Sequence[Pod]) -> int:
@@ -147,30 +166,40 @@ def _price(pods: Sequence[Pod]) -> int:
     return gpus * 1000 + count
 
 
-def _orders(stand: _Stand, chosen: Sequence[int]) -> list[list[Pod]]:
+def _orders(stand: _Stand) -> list[list[Pod]]:
     """Return the orders in which pods are put back: the most harmful pods first, and the most harmful nodes first."""
-    pods = [p for at in chosen for p in stand.pods[at]]
-    by_pod = sorted(pods, key=lambda p: (_harm([p]), p.key), reverse=True)
-    nodes = sorted(chosen, key=lambda at: (_harm(stand.pods[at]), at), reverse=True)
+    by_pod = sorted((p for pods in stand.pods.values() for p in pods), key=lambda p: (_harm([p]), p.key), reverse=True)
+    nodes = sorted(stand.pods, key=lambda at: (_harm(stand.pods[at]), at), reverse=True)
     by_node = [p for at in nodes for p in sorted(stand.pods[at], key=lambda p: (_harm([p]), p.key), reverse=True)]
-    return [by_pod, by_node]
+    return [by_pod] if by_pod == by_node else [by_pod, by_node]
 
 
-def _shrink(stand: _Stand, order: Sequence[Pod], position: Mapping[str, int], rest: tuple[Ints, Ints]) -> tuple[Pod, ...]:
-    """Put back pods, several at a time while that succeeds, as long as the gang is counted to fit."""
-    gone = list(order)
+def _shrink(stand: _Stand, order: Sequence[Pod], rest: Ints) -> tuple[Pod, ...]:
+    """Put back pods, several at a time while that succeeds, as long as the gang is counted to fit beside the ``rest`` of the domain."""
+    where = {p.uid: at for at, pods in stand.pods.items() for p in pods}
+    ground, gone = stand.emptied, list(order)
     at, step = 0, max(1, len(gone) // 4)
     while at < len(gone):
-        fewer = gone[:at] + gone[at + step :]
-        ground = stand.without(fewer, position)
-        table = combine(rest[0], frontier(ground, rest[1], ground.free), ground.roles[-1].count)
-        if best(ground, table)[1]:
-            gone = fewer
+        fuller = _put_back(ground, gone[at : at + step], where)
+        if best(fuller, combine(rest, frontier(fuller, stand.nodes, np.maximum(fuller.free, 0)), fuller.roles[-1].count))[1]:
+            ground = fuller
+            del gone[at : at + step]
         elif step > 1:
             step = max(1, step // 2)
         else:
             at += 1
     return tuple(sorted(gone, key=lambda p: p.key))
+
+
+def _put_back(ground: Ground, pods: Sequence[Pod], where: Mapping[PodUid, int]) -> Ground:
+    """Return the ground with pods put back; ``free`` may become negative."""
+    free, allowed = ground.free.copy(), ground.allowed.copy()
+    for pod in pods:
+        at = where[pod.uid]
+        free[at] -= _amounts(ground, pod)
+        if pod.shape.ports or pod.repels:
+            allowed[:, at] &= [not _in_the_way(pod, role) for role in ground.roles]
+    return replace(ground, free=free, allowed=allowed)
 
 
 def _harm(pods: Sequence[Pod]) -> _Harm:

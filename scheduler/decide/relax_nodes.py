@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from scheduler.decide import filters
-from scheduler.decide.counting import Ground, Role, holds
+from scheduler.decide.counting import LARGEST, Ground, Ints, Role, holds
 from scheduler.decide.relax_changes import Json, drop_node_name, drop_selection, on_pod_specs, several
 from scheduler.decide.relax_demand import prefer_nvlink, require
 from scheduler.decide.relax_trial import CHECKS, Trial, some, with_nodes, with_shapes
@@ -28,6 +28,7 @@ from topology import HOSTNAME
 
 ADD: Final = 9
 _NEW: Final = "added-"
+_NONE: Final = np.zeros(0, dtype=np.int64)
 _DOMAINS: Final = 3
 _FEWEST_PODS: Final = 110
 """Pods that a node of the pods' own shape has room for at least, as kubelet's default."""
@@ -39,6 +40,8 @@ class _Site:
 
     labels: Mapping[str, str]
     words: str
+    nodes: Ints
+    """Positions of the nodes that are there already."""
     alone: bool = False
     """Whether one new node must hold the whole gang (a required host)."""
 
@@ -72,7 +75,9 @@ def last_resort(trial: Trial) -> Iterator[Relaxation]:
         if found is not None:
             yield found
             return
-        found = _offer(trial, trial.snapshot, gang, _Site(labels={}, words=f", and {words}"), own=True)
+        found = _offer(
+            trial, trial.snapshot, gang, _Site(labels={}, words=f", and {words}", nodes=np.arange(len(trial.snapshot.topology.nodes))), own=True
+        )
         if found is not None:
             yield replace(found, changes=(*changes, *found.changes))
             return
@@ -87,14 +92,14 @@ def _sites(trial: Trial, snapshot: Snapshot) -> Iterator[_Site]:
     survey = trial.survey
     hosts = HOSTNAME in survey.keys
     if not survey.keys and survey.unknown is None:
-        yield _Site(labels={}, words="")
+        yield _Site(labels={}, words="", nodes=np.arange(len(snapshot.topology.nodes)))
         return
     for group in survey.groups[:_DOMAINS] if not hosts else ():
-        yield _Site(labels=_labels_of(snapshot, group), words=f" in {group.name} {group.domain}")
+        yield _Site(labels=_labels_of(snapshot, group), words=f" in {group.name} {group.domain}", nodes=group.nodes)
     if not survey.pinned:
         new = {key: "added" for key in (*survey.keys, *([survey.unknown] if survey.unknown else [])) if key != HOSTNAME}
         where = ", ".join(f"{key}=added" for key in new)
-        yield _Site(labels=new, words=f" with {where}" if new else "", alone=hosts)
+        yield _Site(labels=new, words=f" with {where}" if new else "", nodes=_NONE, alone=hosts)
 
 
 def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
@@ -107,11 +112,11 @@ def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
 
 
 def _offer(trial: Trial, snapshot: Snapshot, gang: Gang, site: _Site, *, own: bool) -> Relaxation | None:
-    base = survey_of(snapshot, gang, CHECKS).ground
-    blocks = _blocks(snapshot, base, site, own=own)
+    ground = trial.survey.ground if gang is trial.gang else survey_of(snapshot, gang, CHECKS).ground
+    blocks = _blocks(snapshot, ground.roles, site, own=own)
     if blocks is None:
         return None
-    keep = _fewest(snapshot, gang, blocks)
+    keep = _fewest(ground, site.nodes, blocks)
     nodes = _numbered(snapshot, [node for block, many in zip(blocks, keep, strict=True) for node in block[:many]])
     if not nodes:
         return None
@@ -129,15 +134,15 @@ def _amounts(vector: Resources) -> str:
     return ", ".join(f"{quantity(name, amount)} {name}" for name, amount in vector.items())
 
 
-def _blocks(snapshot: Snapshot, ground: Ground, site: _Site, *, own: bool) -> list[list[Node]] | None:
+def _blocks(snapshot: Snapshot, roles: Sequence[Role], site: _Site, *, own: bool) -> list[list[Node]] | None:
     """Return, for each role, enough new nodes to hold all of it; ``None`` where no shape of node would do."""
     names = _fresh_names(snapshot)
     if site.alone:
-        size = total([r.shape.requests for r in ground.roles for _ in r.pods])
-        made = _like_pods(ground.roles[-1], site, size, len(ground.roles[-1].pods), next(names)) if own and ground.roles else None
+        size = total([r.shape.requests for r in roles for _ in r.pods])
+        made = _like_pods(roles[-1], site, size, len(roles[-1].pods), next(names)) if own and roles else None
         return None if made is None or made.name in snapshot.nodes else [[made]]
     blocks = []
-    for role in ground.roles:
+    for role in roles:
         block = _own(role, site, names) if own else _alike(snapshot, role, site, names)
         if block is None or any(n.name in snapshot.nodes for n in block):
             return None
@@ -248,16 +253,19 @@ def _value(one: Requirement) -> str | None:
             return None
 
 
-def _fewest(snapshot: Snapshot, gang: Gang, blocks: Sequence[Sequence[Node]]) -> list[int]:
-    """Return how many nodes of each block are needed, the other blocks being whole or settled; all of them where counting finds none."""
+def _fewest(ground: Ground, beside: Ints, blocks: Sequence[Sequence[Node]]) -> list[int]:
+    """Return how many nodes of each block are needed beside the nodes that are there, the other blocks being whole or settled."""
     keep = [len(block) for block in blocks]
-    survey = survey_of(with_nodes(snapshot, [n for block in blocks for n in block]), gang, CHECKS)
-    position = {n.name: i for i, n in enumerate(_by_name(snapshot, blocks))}
+    new = [n for block in blocks for n in block]
+    rows = [[min(LARGEST, n.allocatable.amount(name)) for name in ground.resources] for n in new]
+    free = np.concatenate((ground.free[beside], np.array(rows, dtype=np.int64).reshape(len(new), len(ground.resources))))
+    passing = np.array([[_passes(n, role.shape) for n in new] for role in ground.roles], dtype=np.bool_).reshape(len(ground.roles), len(new))
+    wide = replace(ground, free=free, allowed=np.concatenate((ground.allowed[:, beside], passing), axis=1))
+    starts = np.cumsum([len(beside), *keep]).tolist()
 
     def enough() -> bool:
-        gone = {n.name for block, many in zip(blocks, keep, strict=True) for n in block[many:]}
-        away = np.array(sorted(position[name] for name in gone), dtype=np.int64)
-        return any(holds(survey.ground, np.setdiff1d(group.nodes, away))[1] for group in survey.groups[: 2 * _DOMAINS])
+        parts = [np.arange(len(beside)), *(np.arange(start, start + many) for start, many in zip(starts[:-1], keep, strict=True))]
+        return holds(wide, np.concatenate(parts))[1]
 
     if not enough():
         return keep
@@ -268,12 +276,6 @@ def _fewest(snapshot: Snapshot, gang: Gang, blocks: Sequence[Sequence[Node]]) ->
             low, high = (low, keep[index]) if enough() else (keep[index] + 1, high)
         keep[index] = low
     return keep
-
-
-def _by_name(snapshot: Snapshot, blocks: Sequence[Sequence[Node]]) -> list[Node]:
-    """Return the nodes in the order of the topology with the new ones added: by name."""
-    known = {**snapshot.nodes, **{n.name: n for block in blocks for n in block}}
-    return sorted(known.values(), key=lambda n: n.name)
 
 
 def manifest(node: Node) -> Json:

@@ -10,7 +10,7 @@ import numpy as np
 
 from scheduler.decide import usage
 from scheduler.decide.arrays import LEADER, Checks, roles
-from scheduler.decide.counting import LARGEST, Ground, Ints, Role, holds, order_of
+from scheduler.decide.counting import LARGEST, Ground, Ints, Role, capacity, order_of
 from scheduler.state.gang import Gang
 from scheduler.state.objects import Shape
 from scheduler.state.resources import PODS
@@ -38,7 +38,10 @@ class Survey:
     gang: Gang
     ground: Ground
     groups: tuple[Group, ...]
-    """Nearest miss first; only the pinned domain where running members pin one; none where they are split or no node carries the level."""
+    """Nearest miss first, as far as counting each role alone tells.
+
+    Only the pinned domain where running members pin one; none where they are split or no node carries the level.
+    """
     keys: tuple[str, ...]
     """Keys of the required levels, as far as nodes carry them."""
     unknown: str | None
@@ -49,7 +52,7 @@ class Survey:
 
 def survey_of(snapshot: Snapshot, gang: Gang, checks: Checks) -> Survey:
     """Lay a gang out over the cluster."""
-    found = _roles(gang)
+    found = roles_of(gang)
     names = order_of(sorted({n for r in found for n, a in r.shape.requests.items() if a > 0} | {PODS}))
     known, count = usage.table(snapshot), len(found)
     ground = Ground(
@@ -64,7 +67,7 @@ def survey_of(snapshot: Snapshot, gang: Gang, checks: Checks) -> Survey:
     return _with_groups(snapshot, gang, ground)
 
 
-def _roles(gang: Gang) -> tuple[Role, ...]:
+def roles_of(gang: Gang) -> tuple[Role, ...]:
     """Return the pending roles, the one with the most members last."""
     found = []
     for members in roles(gang):
@@ -94,7 +97,8 @@ def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
         groups = [g for g in groups if g.domain == pinned[0]] if len(pinned) == 1 else []
     if unknown is not None:
         groups = []
-    groups.sort(key=lambda g: (-holds(ground, g.nodes)[0], g.domain))
+    members = _members(ground)
+    groups.sort(key=lambda g: (-int(np.minimum(members[:, g.nodes].sum(axis=1), [r.count for r in ground.roles]).sum()), g.domain))
     return Survey(
         gang=gang,
         ground=ground,
@@ -103,6 +107,13 @@ def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
         unknown=unknown,
         pinned=tuple(pinned),
     )
+
+
+def _members(ground: Ground) -> Ints:
+    """Return int64[R, N]: members of each role alone that a node holds; a domain's sum is at most a little more than it holds."""
+    every = np.arange(len(ground.free))
+    rows = [capacity(ground, role, every, ground.free) for role in range(len(ground.roles))]
+    return np.array(rows, dtype=np.int64).reshape(len(rows), len(every))
 
 
 def _split(snapshot: Snapshot, group: Group, key: str, name: str) -> list[Group]:

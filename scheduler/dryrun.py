@@ -18,7 +18,7 @@ from scheduler.decide.place import Checks
 from scheduler.decide.queue import ordered
 from scheduler.decide.relax import Raw, TryPlace, relax
 from scheduler.kube import grouping
-from scheduler.replay import Document, Sorted, documents, merged, world
+from scheduler.replay import Document, Sorted, documents, merged, without_nodes, world
 from scheduler.report import PlacementReport
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget, Solver
@@ -85,6 +85,8 @@ def answer(question: Question) -> Answer:
     given = world(question.cluster, planned=False, namespace=question.namespace)
     wanted = world(question.objects, planned=True, namespace=question.namespace)
     together = merged(given, wanted)
+    if not together.nodes:
+        raise without_nodes(question.cluster, file=question.cluster[0].file if question.cluster else "cluster")
     snapshot = snapshot_of(together, question.levels)
     found = grouping.gangs(together.world, scheduler_name=None)
     if found.problems:

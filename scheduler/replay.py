@@ -19,7 +19,7 @@ from scheduler.kube.sorting import Sorted, world
 from scheduler.kube.text import BadText, Parsed, parse
 from scheduler.state.problems import BadInput, InputProblem
 
-__all__ = ["Document", "Sorted", "documents", "merged", "read", "read_text", "read_yaml_documents", "world", "write"]
+__all__ = ["Document", "Sorted", "documents", "merged", "read", "read_text", "read_yaml_documents", "without_nodes", "world", "write"]
 
 MANIFEST_LIMIT: Final = 16 * 2**20
 SNAPSHOT_LIMIT: Final = 2**30
@@ -43,7 +43,7 @@ def read(paths: Sequence[Path | str], *, snapshot: bool = False) -> list[Documen
     if problems:
         raise BadInput(problems)
     if snapshot and not any(d.kind == "Node" for d in found):
-        raise BadInput(_without_nodes(paths, found))
+        raise without_nodes(found, file=", ".join(map(str, paths)))
     return found
 
 
@@ -126,8 +126,9 @@ def _limited(stream: BinaryIO, file: str, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _without_nodes(paths: Sequence[Path | str], found: Sequence[Document]) -> InputProblem:
+def without_nodes(found: Iterable[Document], *, file: str = "") -> BadInput:
+    """Return what is wrong with a cluster that holds no node, and what it holds instead."""
     kinds = sorted({d.kind for d in found})
     shown = f"0 nodes (only {', '.join(kinds)[:60]})" if kinds else "0 nodes (an empty list)"
     expected = "a snapshot with at least one Node (kubectl get nodes,pods -A -o json)"
-    return InputProblem(file=", ".join(map(str, paths)), found=shown, expected=expected)
+    return BadInput(InputProblem(file=file, found=shown, expected=expected))

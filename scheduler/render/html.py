@@ -64,7 +64,7 @@ def _page(
     environment.globals.update(words=words, nodes_of=nodes_of, columns=columns, COLOURS=COLOURS, SHADES=SHADES)
     # A pod's annotation may hold "</script>": escaped, it stays data.
     embedded = Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704 - JSON without "<" cannot leave its element
-    page = environment.get_template("page.html.j2").render(
+    return environment.get_template("page.html.j2").render(
         title=title,
         embedded=embedded,
         picture=picture,
@@ -77,8 +77,6 @@ def _page(
         open_gangs=OPEN_GANGS,
         open_members=sum(len(gang.members) for gang in report.gangs) <= OPEN_MEMBERS if report else False,
     )
-    # Half of a surrogate pair, which JSON input may hold, is no text that a file can take.
-    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def columns(nodes: int) -> int:

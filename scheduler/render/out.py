@@ -25,14 +25,22 @@ class Out:
 
             self._console = Console(file=self._stream, highlight=False, markup=False, emoji=False)
 
+    @property
+    def terminal(self) -> bool:
+        """Whether a person looks at it."""
+        return self._console is not None
+
     def line(self, *pieces: Piece, indent: int = 0, cut: bool = False) -> None:
         """Write one line; ``cut``: too long a one is cut on a terminal (a drawing), else wrapped below its own beginning."""
         words = [(self._clean(p), "") if isinstance(p, str) else (self._clean(p[0]), p[1]) for p in pieces]
         if self._console is None:
             self._stream.write((" " * indent + "".join(w for w, _ in words)).rstrip() + "\n")
             return
-        from rich.padding import Padding  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        if not words:
+            self._console.line()
+            return
+        from rich.padding import Padding  # noqa: PLC0415 - a pipe needs no rich
+        from rich.text import Text  # noqa: PLC0415 - a pipe needs no rich
 
         text = Text.assemble(*words, no_wrap=cut, overflow="ellipsis" if cut else "fold")
         self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
@@ -52,9 +60,9 @@ class Out:
             self._stream.write((" " * indent + "  ".join(aligned)).rstrip() + "\n")
 
     def _rich_table(self, titles: Sequence[str], cells: Sequence[Sequence[tuple[str, str]]], indent: int, right: Sequence[str]) -> None:
-        from rich.padding import Padding  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.padding import Padding  # noqa: PLC0415 - a pipe needs no rich
+        from rich.table import Table  # noqa: PLC0415 - a pipe needs no rich
+        from rich.text import Text  # noqa: PLC0415 - a pipe needs no rich
 
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for title in titles:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from scheduler.render import words
 from scheduler.render.fabric import fabric
 from scheduler.render.out import Out
-from scheduler.render.tree import tree
+from scheduler.render.tree import LONGEST, tree
 from scheduler.report import GangReport, PlacementReport, UnplacedRow
 from scheduler.state.snapshot import Snapshot
 
@@ -56,7 +56,7 @@ def print_topology(report: TopologyReport, snapshot: Snapshot) -> None:
     rows = ((x.name, x.key, x.vocabulary, f"{x.domains:,}", (f"{x.nodes_without:,}", "yellow") if x.nodes_without else "") for x in report.levels)
     out.table(("level", "label key", "vocabulary", "domains", "nodes without"), rows, right=("domains", "nodes without"))
     out.line()
-    for line in tree(fabric(None, snapshot)):
+    for line in tree(fabric(None, snapshot), longest=LONGEST if out.terminal else None):
         out.line(line, cut=True)
     if report.warnings:
         out.line()

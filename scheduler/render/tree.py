@@ -19,6 +19,8 @@ LIMIT: Final = 24
 """Lines that the boxes within one box may take; the rest is counted."""
 SPELLED: Final = 4
 """Names that a line spells out."""
+LONGEST: Final = 24
+"""Characters of a domain's name on a terminal; NVLink domains have UUIDs for names."""
 EACH: Final = 24
 """Up to so many nodes the free GPUs of each are told, in the order of their names."""
 
@@ -38,11 +40,11 @@ class _Alike:
         return sum(box.size for box in self.boxes)
 
 
-def tree(root: DomainBox) -> Iterator[str]:
-    """Yield the lines of the tree."""
-    apart = sum(1 for _ in _boxes(root)) <= APART
-    yield _title(_Alike(boxes=[root]))
-    yield from _below(_Alike(boxes=[root]), apart=apart)
+def tree(root: DomainBox, *, longest: int | None = None) -> Iterator[str]:
+    """Yield the lines of the tree; names of domains longer than ``longest`` lose their middle."""
+    writer = _Writer(apart=sum(1 for _ in _boxes(root)) <= APART, longest=longest)
+    yield writer.title(_Alike(boxes=[root]))
+    yield from writer.below(_Alike(boxes=[root]))
 
 
 def _boxes(box: DomainBox) -> Iterator[DomainBox]:
@@ -51,20 +53,44 @@ def _boxes(box: DomainBox) -> Iterator[DomainBox]:
         yield from _boxes(inner)
 
 
-def _below(parent: _Alike, *, apart: bool) -> Iterator[str]:
-    groups = _groups([inner for box in parent.boxes for inner in box.boxes], apart=apart)
-    shown = groups if len(groups) <= LIMIT else groups[: LIMIT - 1]
-    entries: list[tuple[str, _Alike | None]] = [(_title(group), group) for group in shown]
-    if len(shown) < len(groups):
-        rest = groups[len(shown) :]
-        entries.append((f"... and {count(sum(len(g.boxes) for g in rest), 'more domain')} with {count(sum(g.size for g in rest), 'node')}", None))
-    if parent.nodes:
-        entries.append((_nodes(parent.nodes), None))
-    for number, (text, group) in enumerate(entries, start=1):
-        last = number == len(entries)
-        yield f"{'└─' if last else '├─'} {text}"
-        if group is not None:
-            yield from (f"{'   ' if last else '│  '}{line}" for line in _below(group, apart=apart))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writer:
+    apart: bool
+    longest: int | None
+
+    def below(self, parent: _Alike) -> Iterator[str]:
+        """Draw what lies in the boxes of a line."""
+        groups = _groups([inner for box in parent.boxes for inner in box.boxes], apart=self.apart)
+        shown = groups if len(groups) <= LIMIT else groups[: LIMIT - 1]
+        entries: list[tuple[str, _Alike | None]] = [(self.title(group), group) for group in shown]
+        if len(shown) < len(groups):
+            rest = groups[len(shown) :]
+            more = count(sum(len(g.boxes) for g in rest), "more domain")
+            entries.append((f"... and {more} with {count(sum(g.size for g in rest), 'node')}", None))
+        if parent.nodes:
+            entries.append((_nodes(parent.nodes), None))
+        for number, (text, group) in enumerate(entries, start=1):
+            last = number == len(entries)
+            yield f"{'└─' if last else '├─'} {text}"
+            if group is not None:
+                yield from (f"{'   ' if last else '│  '}{line}" for line in self.below(group))
+
+    def title(self, group: _Alike) -> str:
+        """Name the boxes of a line, level by level, with their nodes and free GPUs."""
+        first, many = group.boxes[0], len(group.boxes) > 1
+        names = " · ".join(
+            f"{place.level} {_span([self.name(box.places[i].domain) for box in group.boxes])}" if place.key else place.level
+            for i, place in enumerate(first.places)
+        )
+        alike = f" ({len(group.boxes):,} alike)" if many else ""
+        return f"{names}{alike}: {nodes_of(first)}{' each' if many else ''}{_free(group)}"
+
+    def name(self, domain: str) -> str:
+        """Shorten a name where names are to be shortened."""
+        if self.longest is None or len(domain) <= self.longest:
+            return domain
+        half = (self.longest - 3) // 2
+        return f"{domain[:half]}...{domain[-half:]}"
 
 
 def _groups(boxes: Sequence[DomainBox], *, apart: bool) -> list[_Alike]:
@@ -77,17 +103,6 @@ def _groups(boxes: Sequence[DomainBox], *, apart: bool) -> list[_Alike]:
 def _shape(box: DomainBox) -> Shape:
     parts = tuple(f"{p.level} {p.domain if p.nodes > box.size else ''}" for p in box.places)
     return parts, box.size, tuple(sorted(_shape(inner) for inner in box.boxes))
-
-
-def _title(group: _Alike) -> str:
-    """Name the boxes of a line, level by level, with their nodes and free GPUs."""
-    first, many = group.boxes[0], len(group.boxes) > 1
-    names = " · ".join(
-        place.level if place.level == place.domain else f"{place.level} {_span([box.places[i].domain for box in group.boxes])}"
-        for i, place in enumerate(first.places)
-    )
-    alike = f" ({len(group.boxes):,} alike)" if many else ""
-    return f"{names}{alike}: {nodes_of(first)}{' each' if many else ''}{_free(group)}"
 
 
 def nodes_of(box: DomainBox) -> str:

@@ -1,0 +1,74 @@
+"""SCENARIOS: what ``coterie bench`` measures without a cluster, one row each, and the report that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scheduler.bench.decisions import deciding
+from scheduler.bench.measure import Fact, Options, Row, environment
+from scheduler.bench.shell import demo, importing, topology
+from scheduler.bench.syncing import syncing
+from scheduler.state.problems import BadInput, InputProblem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One thing to measure."""
+
+    name: str
+    what: str
+    bound: str
+    """What is asked of it, in words; empty where nothing is."""
+    run: Callable[[Options], Iterable[Row]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A scenario and what came of it."""
+
+    scenario: Scenario
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return name, bound and rows as JSON."""
+        about = self.scenario
+        return {"name": about.name, "what": about.what, "bound": about.bound, "rows": [row.to_json() for row in self.rows]}
+
+
+SCENARIOS: Final = (
+    Scenario(name="import", what="import the package in a fresh process", bound="at most 0.3 s", run=importing),
+    Scenario(name="demo", what="plan the demo from the shell", bound="at most 3 s", run=demo),
+    Scenario(name="topology", what="show 10,000 nodes from the shell", bound="at most 4 s and 400 MB", run=topology),
+    Scenario(name="decide", what="decide one gang, against first fit by domain", bound="", run=deciding),
+    Scenario(name="sync", what="parse and cache 1,000 nodes and 10,000 pods", bound="at most 3 s", run=syncing),
+)
+
+
+def chosen(names: Sequence[str], known: Sequence[Scenario] = SCENARIOS, *, default: Sequence[Scenario] = SCENARIOS) -> tuple[Scenario, ...]:
+    """Return the scenarios of these names, each once, in the order of the table; ``default`` for no names. Raises BadInput."""
+    rows = {row.name: row for row in known}
+    problems = [InputProblem(field="SCENARIO", found=repr(name), expected=f"one of {', '.join(rows)}") for name in names if name not in rows]
+    if problems:
+        raise BadInput(problems)
+    return tuple(row for row in known if row.name in names) if names else tuple(default)
+
+
+def measure(scenarios: Iterable[Scenario], options: Options) -> Iterator[Measured]:
+    """Run scenarios one after the other, so that none disturbs another."""
+    for scenario in scenarios:
+        yield Measured(scenario=scenario, rows=tuple(scenario.run(options)))
+
+
+def report(measured: Iterable[Measured], options: Options, seen: dict[str, Fact] | None = None) -> dict[str, Any]:
+    """Return the whole as JSON; ``seen`` is the environment as it was at the beginning."""
+    return {
+        "apiVersion": "coterie.dev/v1alpha1",
+        "kind": "BenchReport",
+        "environment": environment() if seen is None else seen,
+        "seed": options.seed,
+        "runs": options.runs,
+        "shrink": options.shrink,
+        "scenarios": [one.to_json() for one in measured],
+    }

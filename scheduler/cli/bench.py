@@ -1,0 +1,116 @@
+"""``coterie bench``: measure what the documentation claims, on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from scheduler.cli.common import Exit, Format, Output, emit, errors, say
+from scheduler.state.problems import BadInput, InputProblem
+
+if TYPE_CHECKING:
+    from scheduler.bench.measure import Fact, Options, Row
+    from scheduler.bench.scenarios import Measured, Scenario
+    from scheduler.render.out import Out
+
+LIVE: Final = "live"
+_DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0}
+"""Digits behind the point, by unit; others get one."""
+_VERDICTS: Final[Mapping[bool | None, tuple[str, str]]] = {True: ("holds", "green"), False: ("does not hold", "bold red"), None: ("", "")}
+
+
+def bench(
+    scenario: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="import, demo, topology, decide, sync or live; all but live without any.")
+    ] = None,
+    output: Output = Format.table,
+    seed: Annotated[int, typer.Option(help="Of the generated clusters.")] = 0,
+    runs: Annotated[int, typer.Option(help="How often each thing is done; the median counts.")] = 5,
+    shrink: Annotated[int, typer.Option(help="Divide all sizes by this: a quick try, for which the bounds mean little.")] = 1,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="For live: a cluster whose nodes are all played by KWOK; nodes and pods are made and removed there.")
+    ] = None,
+) -> None:
+    """Measure: medians and ranges over the runs, beside the bounds that are asked.
+
+    Example: coterie bench import sync
+
+    Exit status: 0 measured (a bound that does not hold is marked), 1 something could not be measured, 2 bad input.
+    """
+    with errors(output):
+        from scheduler.bench import scenarios
+        from scheduler.bench.launch import CommandFailedError
+        from scheduler.bench.measure import Options, environment
+
+        options = Options(seed=seed, runs=runs, shrink=shrink, tell=_progress)
+        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, _live(scenario or (), kubeconfig)))
+        seen = environment()
+        try:
+            if output is Format.table:
+                _print(scenarios.measure(wanted, options), seen, options)
+            else:
+                emit(scenarios.report(scenarios.measure(wanted, options), options, seen), output)
+        except CommandFailedError as error:
+            say(f"coterie: {error}")
+            raise typer.Exit(Exit.ERROR) from None
+
+
+def _live(names: Sequence[str], kubeconfig: Path | None) -> Scenario:
+    """Return the row of the live scenario; nothing of it is loaded before it runs."""
+    from scheduler.bench.scenarios import Scenario
+
+    if LIVE in names and kubeconfig is None:
+        expected = "the kubeconfig of a cluster whose nodes are all played by KWOK (make controlplane prints one)"
+        raise BadInput(InputProblem(field="--kubeconfig", found="nothing", expected=expected))
+
+    def run(options: Options) -> Iterable[Row]:
+        from scheduler.benchlive.scenario import live
+
+        return live(kubeconfig or Path(), options)
+
+    bound = "a gang of 8 bound within 150 ms; 1,000 nodes and 10,000 pods synced within 3 s"
+    return Scenario(name=LIVE, what="bind gangs and sync on a real API server", bound=bound, run=run)
+
+
+def _progress(line: str) -> None:
+    if sys.stderr.isatty():
+        say(line)
+
+
+def _print(measured: Iterable[Measured], seen: dict[str, Fact], options: Options) -> None:
+    """Print each scenario as soon as it is measured."""
+    from scheduler.render.out import Out
+
+    out = Out()
+    out.line(_words(seen))
+    out.line(f"runs {options.runs}, seed {options.seed}" + (f", all sizes divided by {options.shrink}" if options.shrink > 1 else ""))
+    for one in measured:
+        about = one.scenario
+        out.line()
+        out.line((about.name, "bold"), f": {about.what}" + (f" ({about.bound})" if about.bound else ""))
+        _print_rows(out, one.rows)
+
+
+def _print_rows(out: Out, rows: Iterable[Row]) -> None:
+    lines: list[tuple[str | tuple[str, str], ...]] = []
+    for row in rows:
+        digits = _DIGITS.get(row.unit, 1)
+        least, most = min(row.values), max(row.values)
+        spread = f"{least:,.{digits}f} to {most:,.{digits}f}" if len(row.values) > 1 else ""
+        bound = "" if row.bound is None else f"at {'least' if row.at_least else 'most'} {row.bound:g}: {_VERDICTS[row.holds][0]}"
+        style = _VERDICTS[row.holds][1]
+        lines.append((row.what, f"{row.median:,.{digits}f}", row.unit, spread, str(len(row.values)), (bound, style), _words(row.facts)))
+    out.table(("what", "median", "unit", "range", "runs", "bound", "seen with it"), lines, indent=2, right=("median", "range", "runs"))
+
+
+def _words(facts: Mapping[str, Fact]) -> str:
+    return ", ".join(f"{name} {_word(value)}" for name, value in facts.items())
+
+
+def _word(value: Fact) -> str:
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return f"{int(value):,}" if whole else str(value)

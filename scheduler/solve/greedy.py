@@ -249,7 +249,13 @@ def _starts(instance: Instance, bound: Ints) -> list[tuple[int, Ints]]:
     edges = np.flatnonzero(np.diff(cell[order], prepend=-1))
     for classes in np.split(play[order], edges[1:]) if len(play) else []:
         first = int(classes[0])
-        worth = sum(int(v.worth[v.domain[first]]) for v in instance.problem.levels if v.required and not v.host)
+        worth = sum(_shared_worth(v, classes) for v in instance.problem.levels if not v.host)
         worth += int(instance.problem.worth[first][0]) if any(v.required and v.host for v in instance.problem.levels) else 0
         found.append((int(bound[classes].min()), worth, first, classes))
     return [(least, classes) for least, _, _, classes in sorted(found, key=lambda row: row[:3])]
+
+
+def _shared_worth(level: LevelColumn, classes: Ints) -> int:
+    """Return what the free room of the one domain that holds all the classes is worth; nothing where they lie in several or in none."""
+    domain = level.domain[classes]
+    return int(level.worth[domain[0]]) if domain[0] >= 0 and bool((domain == domain[0]).all()) else 0

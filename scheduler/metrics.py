@@ -41,7 +41,7 @@ METRICS: tuple[Metric, ...] = (
         name="coterie_errors",
         kind="counter",
         labels=("where",),
-        meaning="Bugs that were caught and logged, by where: decide, commit, recover, publish, loop.",
+        meaning="Bugs that were caught and logged, by where: group, decide, commit, recover, publish, loop.",
     ),
     Metric(name="coterie_leader", kind="gauge", meaning="1 while this replica is the leader, else 0."),
 )

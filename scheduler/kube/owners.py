@@ -70,7 +70,7 @@ def reads(pod: Pod, world: World) -> tuple[WorkloadKey, ...]:
     if lws is not None:
         keys += [("LeaderWorkerSet", pod.namespace, lws), ("StatefulSet", pod.namespace, lws), ("StatefulSet", pod.namespace, pod.name)]
     keys += [(kind, pod.namespace, pod.labels[label]) for label, kind in _NAMED if label in pod.labels]
-    return tuple(keys)
+    return tuple(dict.fromkeys(keys))
 
 
 def with_uid(ref: Ref, first: Pod) -> Ref:

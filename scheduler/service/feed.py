@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,11 +12,14 @@ from typing import Final
 
 from scheduler.kube.grouping import Index
 from scheduler.kube.groups import GroupRef
+from scheduler.metrics import Metrics
 from scheduler.state.cache import ClusterCache
 from scheduler.state.events import Event, Id, Levels, Put, Removed, Synced, Unreadable
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Pod
 from scheduler.state.record import Record
+
+logger = logging.getLogger(__name__)
 
 _KUBELET_REFUSES: Final = ("OutOf", "NodeAffinity", "UnexpectedAdmissionError")
 """Beginnings of ``status.reason`` of a pod that its kubelet did not take."""
@@ -32,8 +36,12 @@ class Refusal:
 class Feed:
     """The way from the watches into what we believe. Not for use from two threads."""
 
-    def __init__(self, cache: ClusterCache, index: Index, events: asyncio.Queue[Event], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, cache: ClusterCache, index: Index, events: asyncio.Queue[Event], metrics: Metrics, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Take events from this queue; ``clock`` is monotonic."""
+        self.index = index
+        """The groups of all pods; another object after a bug."""
         self.help = 0
         """Rises with every change that can make room or open a node to somebody."""
         self.nodes = 0
@@ -45,7 +53,7 @@ class Feed:
         self.refusals: list[Refusal] = []
         """What kubelets refused since the list was cleared last."""
         self._cache = cache
-        self._index = index
+        self._metrics = metrics
         self._events = events
         self._backlog: deque[Event] = deque()
         self._clock = clock
@@ -66,19 +74,35 @@ class Feed:
         return visible
 
     def reindex(self) -> None:
-        """Bring the index up to what the cache holds."""
+        """Bring the index up to what the cache holds. A bug about one object costs that object's groups, not the others."""
         changes = self._cache.changes()
         if not changes.pods and not changes.objects:
             return
         world = self._cache.world()
-        for uid in changes.pods:
-            pod = self._cache.pod(uid)  # as it was told: a seat that is only assumed does not make a member bound
-            if pod is None:
-                self._index.remove(uid)
-            else:
-                self._index.apply(pod, world)
-        for kind, namespace, name in sorted(changes.objects):
-            self._index.changed(kind, namespace, name, world)
+        try:
+            for uid in changes.pods:
+                pod = self._cache.pod(uid)  # as it was told: a seat that is only assumed does not make a member bound
+                if pod is None:
+                    self.index.remove(uid)
+                else:
+                    self.index.apply(pod, world)
+            for kind, namespace, name in sorted(changes.objects):
+                self.index.changed(kind, namespace, name, world)
+        except Exception:
+            self._metrics.count("coterie_errors", "group")
+            logger.exception("the index of groups failed; it is made anew")
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        world = self._cache.world()
+        self.index = Index(scheduler_name=self.index.scheduler_name)
+        for uid in world.pods:
+            pod = self._cache.pod(uid)
+            if pod is not None:
+                try:
+                    self.index.apply(pod, world)
+                except Exception:
+                    logger.exception("the group of pod %s cannot be found; it is left out", pod.key)
 
     def put_record(self, record: Record, source: str) -> None:
         """Take in a record that we have just written, so that nothing is decided on its former self."""
@@ -110,10 +134,10 @@ class Feed:
         if after is None:
             self.first_seen.pop(PodUid(event.id.uid), None)
             return
-        if after.scheduler_name == self._index.scheduler_name and after.node is None and not after.finished:
+        if after.scheduler_name == self.index.scheduler_name and after.node is None and not after.finished:
             self.first_seen.setdefault(after.uid, self._clock())
         if after.phase == "Failed" and after.node is not None and after.reason.startswith(_KUBELET_REFUSES):
-            group = self._index.group(after.uid)
+            group = self.index.group(after.uid)
             if group is not None and (before is None or before.phase != "Failed"):
                 self.refusals.append(Refusal(group=group, node=after.node))
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from scheduler.decide.queue import ordered
 from scheduler.kube.commit import Bound, Committed, Outcome, Partly, Refused
-from scheduler.kube.grouping import Index, gangs
+from scheduler.kube.grouping import gangs
 from scheduler.kube.groups import Grouping, GroupRef
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts, Look
@@ -45,7 +45,6 @@ class Loop:
         self,
         *,
         cache: ClusterCache,
-        index: Index,
         feed: Feed,
         attempts: Attempts,
         decider: Decider,
@@ -59,7 +58,6 @@ class Loop:
         """Take the parts; ``served`` tells whether a namespace is ours to decide."""
         self.leading = False
         self._cache = cache
-        self._index = index
         self._feed = feed
         self._attempts = attempts
         self._decider = decider
@@ -156,7 +154,7 @@ class Loop:
         for refusal in self._feed.refusals:
             self._attempts.refuse(refusal.group, refusal.node, self._clock())
         self._feed.refusals.clear()
-        self._grouping = gangs(self._cache.world(), index=self._index)
+        self._grouping = gangs(self._cache.world(), index=self._feed.index)
         self._grouped = True
         self._attempts.keep(self._gangs(), self._clock())
         self._teller.wanted.set()
@@ -207,7 +205,7 @@ class Loop:
         self._teller.wanted.set()
 
     def _group(self, gang: Gang) -> GroupRef | None:
-        return next((ref for m in gang.members if not m.held and (ref := self._index.group(m.pod.uid)) is not None), None)
+        return next((ref for m in gang.members if not m.held and (ref := self._feed.index.group(m.pod.uid)) is not None), None)
 
     def _carried(self, plan: Placed, outcome: Outcome | None) -> None:
         """Take in how a commit ended."""

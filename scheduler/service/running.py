@@ -107,8 +107,7 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver) -> Parts:
     metrics = Metrics()
     watcher = Watcher(api)
     cache = ClusterCache(levels=config.custom_levels)
-    index = Index(scheduler_name=config.scheduler_name)
-    feed = Feed(cache, index, watcher.events)
+    feed = Feed(cache, Index(scheduler_name=config.scheduler_name), watcher.events, metrics)
     attempts = Attempts(config.backoff)
     budget = Budget(deterministic_seconds=config.solver.deterministic_seconds, wall_seconds=config.solver.wall_seconds)
     decider = Decider(cache, solver, budget, drain=feed.drain)
@@ -124,7 +123,6 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver) -> Parts:
     teller = Teller(outbox, attempts, metrics, served=lambda namespace: not served or namespace in served)
     loop = Loop(
         cache=cache,
-        index=index,
         feed=feed,
         attempts=attempts,
         decider=decider,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
 from scheduler.render import words
 from scheduler.render.fabric import fabric
@@ -13,7 +14,6 @@ from scheduler.report import GangReport, PlacementReport, UnplacedRow
 from scheduler.state.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from scheduler.cases import Result
     from scheduler.topology_report import TopologyReport
 
 STYLES: Final[Mapping[str, str]] = {
@@ -28,6 +28,28 @@ STYLES: Final[Mapping[str, str]] = {
 }
 Domains = Mapping[str, Mapping[str, str]]
 """Domain by node and level key."""
+
+
+class CaseTold(Protocol):
+    """What is told of a case; `scheduler.cases` lies above this module."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - named by itself
+    @property
+    def file(self) -> Path: ...  # noqa: D102 - named by itself
+    @property
+    def why(self) -> str: ...  # noqa: D102 - named by itself
+
+
+class ResultTold(Protocol):
+    """What is told of a case's result."""
+
+    @property
+    def case(self) -> CaseTold: ...  # noqa: D102 - named by itself
+    @property
+    def differences(self) -> Sequence[str]: ...  # noqa: D102 - named by itself
+    @property
+    def holds(self) -> bool: ...  # noqa: D102 - named by itself
 
 
 def print_report(report: PlacementReport, domains: Domains | None = None) -> None:
@@ -64,7 +86,7 @@ def print_topology(report: TopologyReport, snapshot: Snapshot) -> None:
         out.line(("warning", STYLES["warning"]), f": {warning.message} ({warning.code})")
 
 
-def print_cases(results: Sequence[Result]) -> None:
+def print_cases(results: Sequence[ResultTold]) -> None:
     """Print the cases that do not hold, expected against found, and how many hold."""
     out = Out()
     for result in (r for r in results if not r.holds):

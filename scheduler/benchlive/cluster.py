@@ -1,0 +1,134 @@
+"""The cluster that is measured on: refuses a real one, makes what is needed, and takes it away again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from pydantic_core import from_json
+
+from scheduler.bench.measure import Tell
+from scheduler.kube.api import NODES, PODS, Api, Resource
+from scheduler.kube.errors import ApiError, NotFound
+from scheduler.kube.listing import pages
+from scheduler.state.problems import BadInput, InputProblem
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+NAMESPACES: Final = Resource(group="", version="v1", plural="namespaces")
+ACCOUNTS: Final = Resource(group="", version="v1", plural="serviceaccounts")
+FAKE: Final = ("kwok.x-k8s.io/node", "fake")
+IN_FLIGHT: Final = 32
+"""Calls at one moment: more do not go faster on two cores."""
+PATIENCE: Final = 600.0
+"""Seconds that anything we wait for may take: KWOK moves some fifty nodes or pods a second."""
+_NOT_READY: Final = "node.kubernetes.io/not-ready"
+
+
+class TookTooLongError(Exception):
+    """What was waited for did not come."""
+
+
+async def refuse_real_nodes(api: Api) -> int:
+    """Return the number of nodes; raises BadInput when KWOK does not play all of them."""
+    nodes = [item async for page in pages(api, NODES) for item in page.items]
+    real = sorted(str(_meta(n)["name"]) for n in nodes if (_meta(n).get("annotations") or {}).get(FAKE[0]) != FAKE[1])
+    if real:
+        found = f"{len(real)} of {len(nodes)} nodes without it, {real[0]} among them"
+        raise BadInput(InputProblem(object="Node", field=f"metadata.annotations[{FAKE[0]}]", found=found, expected=f"{FAKE[1]} on every node"))
+    return len(nodes)
+
+
+async def together(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Make calls, a bounded number at one moment; return their answers in order."""
+    slots = asyncio.Semaphore(IN_FLIGHT)
+
+    async def one(call: Awaitable[T]) -> T:
+        async with slots:
+            return await call
+
+    return await asyncio.gather(*map(one, calls))
+
+
+@contextlib.asynccontextmanager
+async def namespace(api: Api) -> AsyncIterator[str]:
+    """Make a namespace with a name of its own, and delete it at the end with all that is in it."""
+    name = f"coterie-bench-{uuid.uuid4().hex[:8]}"
+    await api.post(NAMESPACES.path(), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        # Until its controller has made the account, the server refuses pods.
+        await until(lambda: _exists(api, ACCOUNTS.path(name, "default")), what="the default ServiceAccount of the namespace")
+        yield name
+    finally:
+        with contextlib.suppress(ApiError):
+            await api.delete(PODS.path(name), {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0})
+        await api.delete(NAMESPACES.path(name=name))
+
+
+@contextlib.asynccontextmanager
+async def nodes(api: Api, wanted: Sequence[Json], tell: Tell) -> AsyncIterator[None]:
+    """Make nodes that KWOK plays, wait until pods may run there, and delete them at the end."""
+    tell(f"making {len(wanted):,} nodes")
+    names = [node["metadata"]["name"] for node in wanted]
+    try:
+        await together(api.post(NODES.path(), _fake(node)) for node in wanted)
+        await until(lambda: _all_usable(api, set(names)), what=f"{len(names):,} nodes ready", every=1.0)
+        yield
+    finally:
+        await together(_gone(api, NODES.path(name=name)) for name in names)
+
+
+async def until(ready: Callable[[], Awaitable[bool]], *, what: str, every: float = 0.1, seconds: float = PATIENCE) -> None:
+    """Ask again and again; raises TookTooLongError."""
+    deadline = time.perf_counter() + seconds
+    while not await ready():
+        if time.perf_counter() > deadline:
+            raise TookTooLongError(f"{what}: not within {seconds:.0f} s")
+        await asyncio.sleep(every)
+
+
+async def all_running(api: Api, where: str) -> bool:
+    """Tell whether KWOK has set every pod of a namespace running; asks for one that is not, because a whole list would slow it down."""
+    answer = from_json(await api.get(PODS.path(where), {"fieldSelector": "status.phase!=Running", "limit": 1}))
+    return not answer.get("items")
+
+
+async def _exists(api: Api, path: str) -> bool:
+    try:
+        await api.get(path)
+    except NotFound:
+        return False
+    return True
+
+
+async def _gone(api: Api, path: str) -> None:
+    with contextlib.suppress(NotFound):
+        await api.delete(path)
+
+
+async def _all_usable(api: Api, names: set[str]) -> bool:
+    usable = {str(_meta(n)["name"]) async for page in pages(api, NODES) for n in page.items if _usable(n)}
+    return names <= usable
+
+
+def _usable(node: Mapping[str, Any]) -> bool:
+    """Tell whether a node is ready and free of the taint that admission puts on every new node."""
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions") or ())
+    return ready and not any(t["key"] == _NOT_READY for t in node["spec"].get("taints") or ())
+
+
+def _fake(node: Json) -> Json:
+    """Return a node that KWOK takes for its own; its conditions are KWOK's to write."""
+    metadata = {**node["metadata"], "annotations": {FAKE[0]: FAKE[1]}}
+    metadata.pop("uid", None)
+    return {**node, "metadata": metadata, "status": {key: node["status"][key] for key in ("allocatable", "capacity")}}
+
+
+def _meta(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = raw["metadata"]
+    return found

@@ -31,8 +31,8 @@ NEEDED: Final = ("why", "cluster", "objects", "expect")
 UNVISITED: Final = "unvisited"
 """The one expectation that is no field of the report: domains (or nodes) in which no member may be seated."""
 CONTAINS: Final = "contains"
-IDENTITY: Final = ("name", "pod", "node", "key", "domain", "kind", "object", "field", "check")
-"""Fields that tell one item of a list from another: a difference is told against the item that was meant."""
+IDENTITY: Final = ("pod", "name", "object", "kind", "domain", "key", "node", "check", "field")
+"""Fields that tell one item of a list from another, the best first: a difference is told against the item that was meant."""
 SUFFIXES: Final = (".yaml", ".yml")
 _SHOWN: Final = 300
 
@@ -164,13 +164,14 @@ def _items(expected: list[Any], found: list[Any], where: str) -> list[str]:
 def _nearest(expected: Mapping[str, Any], rest: list[Any], where: str) -> list[str]:
     """Return the differences to the item that was probably meant."""
 
-    def likeness(other: Any) -> tuple[int, int]:  # noqa: ANN401 - any item of a report
+    def unlikeness(other: Any) -> tuple[list[bool], int]:  # noqa: ANN401 - any item of a report
         own = other if isinstance(other, Mapping) else {}
-        return sum(key in expected and expected[key] != own.get(key) for key in IDENTITY), len(differences_of(expected, other, where))
+        others = [key in expected and bool(differences_of(expected[key], own.get(key), "")) for key in IDENTITY]
+        return others, len(differences_of(expected, other, where))
 
     if not rest:
         return [f"{where}: expected {_said(expected)}, found nothing more"]
-    return differences_of(expected, min(rest, key=likeness), where)
+    return differences_of(expected, min(rest, key=unlikeness), where)
 
 
 def _said(value: object) -> str:

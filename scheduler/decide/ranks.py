@@ -8,23 +8,13 @@ the levels nest and the leader comes first, no order crosses fewer boundaries.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import numpy as np
+
+from scheduler.solve.problem import Ints
 from scheduler.state.gang import Member
 from scheduler.state.ids import NodeName
 from topology import Topology
-
-
-@dataclass(slots=True, kw_only=True)
-class _Places:
-    """The places of one role that are still free, by node."""
-
-    left: dict[NodeName, int]
-
-    def take(self, node: NodeName) -> None:
-        self.left[node] -= 1
-        if not self.left[node]:
-            del self.left[node]
 
 
 def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tuple[Member, ...], Mapping[NodeName, int]]]) -> dict[str, NodeName]:
@@ -33,52 +23,59 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
     ``chosen`` holds, for each role, its members and how many of them each node takes; ``fixed`` members stay where they are
     and their neighbours are drawn to them.
     """
-    role_of = {m.pod.key: role for role, (members, _) in enumerate(chosen) for m in members}
-    places = [_Places(left=dict(nodes)) for _, nodes in chosen]
     sequence = sorted([*fixed, *(m for members, _ in chosen for m in members)], key=lambda m: (m.rank, m.role, m.pod.key))
-    paths = _paths(topology, [*(node for _, nodes in chosen for node in nodes), *(m.pod.node for m in fixed if m.pod.node is not None)])
-    found: dict[str, NodeName] = {}
-    for index, member in enumerate(sequence):
-        if member.pod.node is not None:
-            found[member.pod.key] = member.pod.node
+    found: dict[str, NodeName] = {m.pod.key: m.pod.node for m in fixed if m.pod.node is not None}
+    known = _Nodes(topology, [*(node for _, taken in chosen for node in taken), *found.values()])
+    left = [known.places(taken) for _, taken in chosen]
+    role_of = {m.pod.key: role for role, (members, _) in enumerate(chosen) for m in members}
+    anchors = [i for i, m in enumerate(sequence) if m.pod.key in found]
+    first = anchors[0] if anchors else 0
+    # Ranks before the first running member are set from it backwards: it is the only neighbour that they have.
+    for index, step in (*((i, 1) for i in range(first, len(sequence))), *((i, -1) for i in range(first - 1, -1, -1))):
+        key = sequence[index].pod.key
+        if key in found:
             continue
-        free = places[role_of[member.pod.key]]
-        after = next((m.pod.node for m in sequence[index + 1 :] if m.pod.node is not None), None) if fixed else None
-        node = _nearest(paths, free.left, _neighbour(sequence, index, found), after)
-        free.take(node)
-        found[member.pod.key] = node
+        near = found[sequence[index - step].pod.key] if 0 <= index - step < len(sequence) else None
+        after = next((found[sequence[i].pod.key] for i in anchors if i > index), None) if step > 0 else None
+        found[key] = known.take(left[role_of[key]], near, after)
     return found
 
 
-def _paths(topology: Topology, nodes: Sequence[NodeName]) -> dict[NodeName, tuple[int, ...]]:
-    """Return for each node its domains, widest first, the node's own position last."""
-    columns = [topology.column(level.key).index for level in topology.levels]
-    found: dict[NodeName, tuple[int, ...]] = {}
-    for node in nodes:
-        at = topology.position.get(node)
-        found[node] = () if at is None else (*(int(c[at]) if c[at] >= 0 else -1 - at for c in columns), at)
-    return found
+class _Nodes:
+    """The nodes in question, ordered so that domains of every level follow each other, and how close they are."""
 
+    def __init__(self, topology: Topology, nodes: Sequence[NodeName]) -> None:
+        """Read each node's domains, widest level first; a node without a label is a domain of its own there, an unknown one everywhere."""
+        columns = [topology.column(level.key).index for level in topology.levels]
+        paths = {}
+        for node in dict.fromkeys(nodes):
+            at = topology.position.get(node)
+            own = len(topology.nodes) if at is None else at
+            paths[node] = (*(-1 - own if at is None or c[at] < 0 else int(c[at]) for c in columns), own)
+        self.names = sorted(paths, key=lambda node: (paths[node], node))
+        self.at = {node: i for i, node in enumerate(self.names)}
+        self.paths = np.array([paths[node] for node in self.names], dtype=np.int64).reshape(len(self.names), -1)
+        self.value: Ints = 2 ** np.arange(self.paths.shape[1], dtype=np.int64)[::-1]
+        """Sharing a wide level counts more than sharing all narrower ones."""
 
-def _neighbour(sequence: Sequence[Member], index: int, found: Mapping[str, NodeName]) -> NodeName | None:
-    """Return the node to be near to: the rank before's; for the very first rank the next one's if that runs already."""
-    if index:
-        return found[sequence[index - 1].pod.key]
-    return sequence[1].pod.node if len(sequence) > 1 else None
+    def places(self, taken: Mapping[NodeName, int]) -> Ints:
+        """Return how many places each node has."""
+        found = np.zeros(len(self.names), dtype=np.int64)
+        for node, n in taken.items():
+            found[self.at[node]] = n
+        return found
 
+    def take(self, left: Ints, near: NodeName | None, after: NodeName | None) -> NodeName:
+        """Take the free place nearest to the neighbour; of several, one that is far from the next running member."""
+        if near is None or not left[self.at[near]]:
+            free = np.flatnonzero(left)
+            apart = np.zeros(len(free), dtype=np.int64) if near is None else self._apart(free, near)
+            close = np.zeros(len(free), dtype=np.int64) if after is None else -self._apart(free, after)
+            chosen = int(free[np.lexsort((free, close, apart))[0]])
+        else:
+            chosen = self.at[near]
+        left[chosen] -= 1
+        return self.names[chosen]
 
-def _nearest(paths: Mapping[NodeName, tuple[int, ...]], left: Mapping[NodeName, int], near: NodeName | None, after: NodeName | None) -> NodeName:
-    """Return the free node nearest to the neighbour; of several, one that is far from the next fixed member."""
-    if near is not None and near in left:
-        return near
-    return min(left, key=lambda node: (_closeness(paths, node, near), _far(paths, node, after), paths[node], node))
-
-
-def _closeness(paths: Mapping[NodeName, tuple[int, ...]], node: NodeName, other: NodeName | None) -> tuple[bool, ...]:
-    """Return which levels two nodes do not share, widest first: smaller is closer."""
-    return () if other is None else tuple(a != b for a, b in zip(paths[node], paths[other], strict=False))
-
-
-def _far(paths: Mapping[NodeName, tuple[int, ...]], node: NodeName, after: NodeName | None) -> tuple[bool, ...]:
-    """Keep places near the next fixed member for the ranks just before it and after it."""
-    return tuple(not x for x in _closeness(paths, node, after))
+    def _apart(self, nodes: Ints, other: NodeName) -> Ints:
+        return np.asarray((self.paths[nodes] != self.paths[self.at[other]]) @ self.value)

@@ -149,9 +149,10 @@ def bounds(instance: Instance, want: Ints, core: int) -> Bounds:
     The bound of a cell is sharpened level by level: either all new pods lie in one domain of the level (then the best
     domain's own bound holds), or the level has one domain more than that.
     """
+    if not core:  # nothing need be placed: what runs already costs what it costs
+        least = fixed_cost(instance.problem)
+        return Bounds(cells=np.full(max(instance.cells, 1), least), classes=np.where(instance.cell >= 0, least, NEVER))
     rows = measures(instance, want, core)
-    if not core and not instance.cells:
-        return Bounds(cells=np.array([fixed_cost(instance.problem)]), classes=np.full(len(instance.cell), NEVER, dtype=np.int64))
     coarse = lower(instance, cells(instance), rows)
     cell = coarse
     classes = np.where(instance.cell >= 0, cell[instance.cell] if instance.cells else NEVER, NEVER)

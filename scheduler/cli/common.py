@@ -52,7 +52,8 @@ def emit(value: Mapping[str, Any], form: Format) -> None:
         return
     import yaml
 
-    sys.stdout.write(yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True))
+    # The C emitter: ten thousand nodes take seconds less.
+    yaml.dump(dict(value), sys.stdout, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
 
 
 def say(text: str) -> None:

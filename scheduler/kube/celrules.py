@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from topology import ZONE
+
 Marks: TypeAlias = dict[str, Any]
 """Keys to add to a JSON schema; pydantic's ``json_schema_extra`` wants exactly this type."""
 
@@ -60,7 +62,7 @@ WEIGHT: Final = Rule(
 # The two halves of a qualified name have lengths of their own; regular expressions of the server know no look-ahead.
 LEVEL: Final = Rule(
     expression="self.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')",
-    message="a topology level is a node label key like topology.kubernetes.io/zone (at most 63 characters after /) or a level name like rack",
+    message=f"a topology level is a node label key like {ZONE} (at most 63 characters after /) or a level name like rack",
 )
 OBJECT_NAME: Final = Rule(
     expression="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",

@@ -133,14 +133,6 @@ REASONS: tuple[Reason, ...] = (
         remedy="Whoever set the gate removes it.",
     ),
     Reason(
-        code="BackingOff",
-        status="WAITING",
-        of="moment",
-        retry=True,
-        meaning="A commit or a bind of this gang failed a moment ago; it is tried again soon.",
-        remedy="Nothing.",
-    ),
-    Reason(
         code="ScheduleTimeout",
         status="WAITING",
         of="moment",

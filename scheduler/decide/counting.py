@@ -113,7 +113,8 @@ def frontier(ground: Ground, nodes: Ints, free: Ints) -> Ints:
     Nodes that look alike to the gang are one class, whose frontier is combined with itself by doubling.
     """
     if len(ground.roles) == 1:
-        return np.minimum(capacity(ground, 0, nodes, free).sum(keepdims=True), ground.roles[0].count)
+        most: Ints = np.minimum(capacity(ground, 0, nodes, free).sum(keepdims=True), ground.roles[0].count)
+        return most
     demand = (ground.request * np.array([[r.count] for r in ground.roles])).sum(axis=0)
     looks = np.concatenate((np.minimum(free[nodes], demand), ground.allowed[:, nodes].T), axis=1)
     kinds, counts = np.unique(looks, axis=0, return_counts=True)

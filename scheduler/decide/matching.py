@@ -94,7 +94,7 @@ def _well_formed(requirement: Requirement) -> bool:
             return not requirement.values
         case "Gt" | "Lt":
             return len(requirement.values) == 1 and _int64(requirement.values[0]) is not None
-    return False  # type: ignore[unreachable]  # an operator that a newer API server knows arrives as text
+    return False  # an operator that a newer API server knows arrives as text
 
 
 def _well_formed_field(requirement: Requirement) -> bool:

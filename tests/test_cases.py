@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def test_shipped_cases_are_many_and_told_apart_by_name() -> None:
 
 def test_every_why_is_a_sentence() -> None:
     assert [case.name for case in SHIPPED if not case.why.endswith(".") or len(case.why.split()) < 4] == []
+
+
+def test_the_case_that_the_readme_shows_holds(tmp_path: Path) -> None:
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "clusters").symlink_to(FIXTURES / "clusters")
+    shown = re.search(r"```yaml\n(.*?)```", (FIXTURES / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    (tmp_path / "cases" / "shown.yaml").write_text(shown[1], encoding="utf-8")
+    assert [result.differences for result in cases.run_all([tmp_path / "cases"])] == [()]
 
 
 def write(path: Path, *documents: object) -> Path:

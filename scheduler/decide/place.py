@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from scheduler.decide import ranks, refusal
 from scheduler.decide.arrays import Arrays, Checks, arrays
 from scheduler.decide.demand import Wish, Wishes, wishes
+from scheduler.decide.spots import spots
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Advice, Gang
@@ -58,13 +59,17 @@ class _Nodes:
 
 
 def _nodes(snapshot: Snapshot, made: Arrays, solution: Solution) -> _Nodes:
-    """Give each load nodes of its class, the fullest first."""
+    """Give each load nodes of its class: the fullest first, and of equally full ones those that lie close together."""
     by_role: tuple[dict[NodeName, int], ...] = tuple({} for _ in made.roles)
     taken = [0] * len(made.classes)
+    wanted = [0] * len(made.classes)
+    for load in solution.loads:
+        wanted[load.node_class] += load.nodes
+    chosen = [spots(snapshot.topology, c, w, n) for c, w, n in zip(made.classes, made.problem.worth, wanted, strict=True)]
     for load in sorted(solution.loads, key=lambda one: (one.node_class, [-n for n in one.pods])):
         start = taken[load.node_class]
         taken[load.node_class] += load.nodes
-        for at in made.classes[load.node_class][start : start + load.nodes].tolist():
+        for at in chosen[load.node_class][start : start + load.nodes].tolist():
             for role, n in enumerate(load.pods):
                 if n:
                     by_role[role][NodeName(snapshot.topology.nodes[at])] = n

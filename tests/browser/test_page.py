@@ -126,13 +126,13 @@ def test_tab_reaches_the_fabric_in_one_stop_and_arrows_move_inside(show: Open) -
     page.focus("#fold")
     page.keyboard.press("Tab")
     first = active(page)
-    assert first == "h100-b1-2", "the first seat is where the fabric is entered"
+    assert first == "h100-b2-2", "the first seat is where the fabric is entered"
     assert "rank 0 of deepseek-r1-0: pod deepseek-r1-0 (leader, 8 GPUs)" in page.locator("#detail").inner_text()
     moves = {}
     for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
         page.keyboard.press(key)
         moves[key] = active(page)
-    assert moves == {"ArrowRight": "h100-b1-3", "ArrowDown": "h100-b1-7", "ArrowLeft": "h100-b1-6", "ArrowUp": "h100-b1-2"}
+    assert moves == {"ArrowRight": "h100-b2-3", "ArrowDown": "h100-b2-7", "ArrowLeft": "h100-b2-6", "ArrowUp": "h100-b2-2"}
     assert page.evaluate("document.querySelectorAll('#fabric [tabindex=\"0\"]').length") == 1
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('#fabric') === null"), "the next Tab leaves the fabric"
@@ -282,4 +282,4 @@ def test_without_scripts_everything_is_there(show: Open) -> None:
     text = page_of(demo())
     page = show(text.replace("<script>", "<script type=text/plain>"))
     assert page.locator(".node").count() == 68
-    assert page.locator("[data-node=h100-b1-2] .seat").inner_text().split() == ["0", "leader"]
+    assert page.locator("[data-node=h100-b2-2] .seat").inner_text().split() == ["0", "leader"]

@@ -84,8 +84,8 @@ def test_the_demo_tells_status_place_cost_and_proof_first(piped: Callable[[], st
     ]
     assert lines[-3:] == [
         "  rank  pod              role    GPUs  node       zone",
-        "     0  deepseek-r1-0    leader     8  h100-b1-2  zone-b",
-        "     1  deepseek-r1-0-1  worker     8  h100-b2-2  zone-b",
+        "     0  deepseek-r1-0    leader     8  h100-b2-2  zone-b",
+        "     1  deepseek-r1-0-1  worker     8  h100-b2-5  zone-b",
     ]
 
 

@@ -144,21 +144,21 @@ def test_enter_folds_and_unfolds_a_domain_and_arrows_pass_over_what_is_folded(sh
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowUp")
     rack = "document.activeElement.querySelector('.place')?.dataset.domain"
-    assert page.evaluate(rack) == "leaf-b1"
-    page.keyboard.press("Enter")
-    assert page.locator(".box:has(> summary [data-domain=leaf-b1])").get_attribute("open") is None
-    page.keyboard.press("ArrowRight")
     assert page.evaluate(rack) == "leaf-b2"
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate(rack) == "leaf-b1", "the nodes of a folded rack are passed over, and it stays folded"
-    assert page.locator(".box:has(> summary [data-domain=leaf-b1])").get_attribute("open") is None
     page.keyboard.press("Enter")
-    assert page.locator(".box:has(> summary [data-domain=leaf-b1])").get_attribute("open") is not None
+    assert page.locator(".box:has(> summary [data-domain=leaf-b2])").get_attribute("open") is None
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(rack) == "nvl72-b"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(rack) == "leaf-b2", "the nodes of a folded rack are passed over, and it stays folded"
+    assert page.locator(".box:has(> summary [data-domain=leaf-b2])").get_attribute("open") is None
+    page.keyboard.press("Enter")
+    assert page.locator(".box:has(> summary [data-domain=leaf-b2])").get_attribute("open") is not None
 
 
 @pytest.mark.parametrize(
     ("wanted", "nodes"),
-    [("deepseek-r1-0-1", ["h100-b2-2"]), ("H100-B1-7", ["h100-b1-7"]), ("leaf-a2", [f"h100-a2-{i}" for i in range(1, 9)]), ("no such thing", [])],
+    [("deepseek-r1-0-1", ["h100-b2-5"]), ("H100-B1-7", ["h100-b1-7"]), ("leaf-a2", [f"h100-a2-{i}" for i in range(1, 9)]), ("no such thing", [])],
 )
 def test_slash_finds_nodes_pods_and_domains(wanted: str, nodes: list[str], show: Open) -> None:
     page = show(page_of(demo()))
@@ -178,9 +178,9 @@ def test_slash_finds_nodes_pods_and_domains(wanted: str, nodes: list[str], show:
 def test_the_table_of_seats_leads_to_the_node_even_where_its_rack_is_folded(show: Open) -> None:
     page = show(page_of(demo()))
     page.evaluate("document.querySelectorAll('.box').forEach(box => { box.open = false; })")
-    page.get_by_role("link", name="h100-b2-2").click()
-    assert active(page) == "h100-b2-2"
-    assert page.locator("[data-node=h100-b2-2]").is_visible()
+    page.get_by_role("link", name="h100-b2-5").click()
+    assert active(page) == "h100-b2-5"
+    assert page.locator("[data-node=h100-b2-5]").is_visible()
     assert "pod deepseek-r1-0-1" in page.locator("#detail").inner_text()
 
 

@@ -85,8 +85,7 @@ def _no_number(case: Case) -> Waiting:
     message = (
         f"PodGroup {place} has no spec.minMember and its {len(case.entries)} pods form no group of a known size: write how many must run together."
     )
-    problem = InputProblem(object=f"PodGroup/{place}", field="spec.minMember", found="nothing", expected="a whole number of at least 1")
-    return Waiting(code="PodGroupInvalid", message=message, problem=problem)
+    return Waiting(code="PodGroupInvalid", message=message)
 
 
 def _missing(case: Case, least: int) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 Object = dict[str, Any]
 
 ADMIN = "admin"
@@ -119,6 +121,16 @@ def webhooks(objects: Iterable[Object], *, port: int, ca_bundle: str) -> list[Ob
             if webhook["name"].endswith("pod.kb.io"):  # as LWS's own kustomization does: other pods are none of its business
                 webhook["objectSelector"] = {"matchExpressions": [{"key": "leaderworkerset.sigs.k8s.io/name", "operator": "Exists"}]}
     return changed
+
+
+def own_definitions() -> list[Object]:
+    """Return Coterie's CRDs as ``kubectl apply`` would create them, so that a later ``kubectl apply -k deploy/`` has nothing to warn of."""
+    files = sorted((Path(__file__).parents[2] / "deploy/base").glob("crd-*.yaml"))
+    definitions: list[Object] = [yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) for file in files]
+    for definition in definitions:
+        annotations = definition["metadata"].setdefault("annotations", {})
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = json.dumps(definition)
+    return definitions
 
 
 def role_for(user: str, roles: Iterable[Object]) -> list[Object]:

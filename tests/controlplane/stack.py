@@ -195,7 +195,7 @@ class ControlPlane:
     def _install(self) -> None:
         """Put the CRDs, roles and webhooks into the API server, and wait until the CRDs are served."""
         built = self._layout.built
-        definitions = built.manifests("lws-crds")
+        definitions = [*built.manifests("lws-crds"), *config.own_definitions()]
         roles = [*config.role_for("lws", built.manifests("lws-role")), *config.role_for("kwok", built.manifests("kwok-role"))]
         bundle = base64.b64encode(self.ca_file.read_bytes()).decode()
         hooks = config.webhooks(built.manifests("lws-webhooks"), port=self._layout.ports.lws_webhook, ca_bundle=bundle)

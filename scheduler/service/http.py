@@ -64,6 +64,8 @@ class Server:
         self._runner: web.AppRunner | None = None
         self.port = 0
         """The port that is served."""
+        self.trouble = ""
+        """What keeps us from leading although nobody else does; told by /readyz."""
 
     def app(self) -> web.Application:
         """Return the application."""
@@ -113,6 +115,8 @@ class Server:
             return web.Response(status=_UNAVAILABLE, text="not synced: " + "; ".join(missing) + "\n")
         if self._watcher.age > OLDEST_SECONDS:
             return web.Response(status=_UNAVAILABLE, text=f"the API server has not been heard for {self._watcher.age:.0f} s\n")
+        if self.trouble:
+            return web.Response(status=_UNAVAILABLE, text=f"{self.trouble}\n")
         return web.Response(text="ok\n")
 
     async def metrics(self, _: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from scheduler.config import Config, Identity
 from scheduler.kube.api import Api
+from scheduler.kube.backoff import Backoff
 from scheduler.kube.commit import Committer
 from scheduler.kube.errors import ApiError
 from scheduler.kube.grouping import Index
@@ -136,7 +137,7 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver) -> Parts:
 
 
 async def serve(api: Api, config: Config, who: Identity, solver: Solver, *, stop: asyncio.Event) -> None:
-    """Run until ``stop`` is set. Raises BadInput when the port cannot be had, ApiError when the Lease is refused for good."""
+    """Run until ``stop`` is set. Raises BadInput when the port cannot be had."""
     parts = assemble(api, config, who, solver)
     await parts.server.start(config.http)
     parts.metrics.gauge("coterie_leader", 0)
@@ -176,7 +177,7 @@ async def _elect(parts: Parts) -> None:
     """Lead whenever the Lease is ours."""
     await parts.watcher.synced()
     while True:
-        await parts.election.acquire()
+        await _acquired(parts)
         logger.info("leading", extra={"fields": {"identity": parts.election.identity, "term": parts.election.term}})
         keeping = asyncio.create_task(parts.election.keep(), name="keep the Lease")
         try:
@@ -189,6 +190,22 @@ async def _elect(parts: Parts) -> None:
             parts.loop.follow()
             parts.metrics.gauge("coterie_leader", 0)
         logger.warning("the Lease is lost; following")
+
+
+async def _acquired(parts: Parts) -> None:
+    """Wait until we lead. An API server that has just started refuses everybody for a moment, so that no refusal is final."""
+    pauses = Backoff(first=0.5, most=10.0)
+    while True:
+        try:
+            await parts.election.acquire()
+        except ApiError as error:
+            parts.server.trouble = f"the Lease cannot be had: {error}"
+            pause = pauses.next(error.retry_after)
+            logger.error("the Lease cannot be had, trying again in %.1f s: %s", pause, error)  # noqa: TRY400 - the server's answer, not a bug
+            await asyncio.sleep(pause)
+        else:
+            parts.server.trouble = ""
+            return
 
 
 async def _fresh_records(parts: Parts, keeping: asyncio.Task[None]) -> bool:

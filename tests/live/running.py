@@ -24,7 +24,7 @@ from tests.controlplane.admin import Admin, ApiError, Object
 from tests.controlplane.nodes import GPU, TIER_0, add_nodes
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-COMMAND = [
+COMMAND = [sys.executable, "-m", "scheduler"]
     sys.executable,
     "-c",
     "import typer; from scheduler.cli import run, snapshot; app = typer.Typer(); app.command()(run.run); app.command()(snapshot.snapshot); app()",
@@ -118,6 +118,9 @@ def running(kubeconfig: Path, *arguments: str, config: Mapping[str, Any] | None 
         yield scheduler
         bugs = [line for line in scheduler.lines() if "traceback" in line]
         assert not bugs, bugs
+    except BaseException:
+        sys.stderr.write(scheduler.text()[-8000:])  # pytest shows it with the failure
+        raise
     finally:
         scheduler.close()
 

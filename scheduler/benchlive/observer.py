@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from scheduler.benchlive.cluster import TookTooLongError
 from scheduler.kube.api import PODS, Api, Query
+from scheduler.kube.errors import from_answer
 from scheduler.kube.lines import Lines, event
 
 WAIT_SECONDS: Final = 60.0
@@ -42,6 +43,7 @@ class Observer:
         self._seen = _Seen()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._version = ""
 
     async def __aenter__(self) -> Self:
         """Start watching."""
@@ -85,24 +87,32 @@ class Observer:
     def _alive(self) -> None:
         if self._task is not None and self._task.done():
             self._task.result()  # raises what ended it
-            raise TookTooLongError("the watch of the pods ended too early")
 
     async def _follow(self, version: str) -> None:
-        lines = Lines()
-        query: Query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": 3600}
+        """Watch for ever; servers end a watch whenever they like, and it goes on where it was."""
+        self._version = version
         try:
-            async with contextlib.aclosing(self._api.stream(self._path, query, idle=_IDLE_SECONDS)) as pieces:
-                async for piece in pieces:
-                    now = time.perf_counter()
-                    for line in lines.feed(piece):
-                        self._note(*event(line), now)
-                    self._changed.set()
+            while True:
+                await self._watch()
         finally:
             self._changed.set()
 
+    async def _watch(self) -> None:
+        lines = Lines()
+        query: Query = {"watch": "true", "resourceVersion": self._version, "timeoutSeconds": 3600}
+        async with contextlib.aclosing(self._api.stream(self._path, query, idle=_IDLE_SECONDS)) as pieces:
+            async for piece in pieces:
+                now = time.perf_counter()
+                for line in lines.feed(piece):
+                    self._note(*event(line), now)
+                self._changed.set()
+
     def _note(self, kind: str, raw: bytes, now: float) -> None:
         pod = from_json(raw)
+        if kind == "ERROR":
+            raise from_answer(int(pod.get("code") or 0), raw, what="watch of pods")
         name = pod["metadata"]["name"]
+        self._version = pod["metadata"]["resourceVersion"]
         if kind == "DELETED":
             self._seen.gone.add(name)
             return

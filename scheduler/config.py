@@ -40,7 +40,7 @@ class SolverConfig(_Model):
     """How much work one gang may cost: repeatable work, and a wall clock as the safety net."""
 
     deterministic_seconds: Seconds = 5.0
-    wall_seconds: Seconds = 10.0
+    wall_seconds: Seconds = 2.0
 
 
 class LeaderElectionConfig(_Model):

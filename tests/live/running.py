@@ -25,10 +25,6 @@ from tests.controlplane.nodes import GPU, TIER_0, add_nodes
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 COMMAND = [sys.executable, "-m", "scheduler"]
-    sys.executable,
-    "-c",
-    "import typer; from scheduler.cli import run, snapshot; app = typer.Typer(); app.command()(run.run); app.command()(snapshot.snapshot); app()",
-]
 GROUPS = "/apis/scheduling.run.ai/v1/namespaces/{}/podgroups"
 SETS = "/apis/leaderworkerset.x-k8s.io/v1/namespaces/{}/leaderworkersets"
 RECORDS = "/apis/coterie.dev/v1alpha1/namespaces/{}/placements"

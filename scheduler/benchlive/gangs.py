@@ -47,13 +47,11 @@ class Bench:
         about = {"apiVersion": f"{names.RUN_AI}/v1", "kind": "PodGroup", "metadata": {"name": group}, "spec": {"minMember": GANG.pods}}
         await self._api.post(_POD_GROUPS.path(self._namespace), about)
         pods = [_pod(f"{group}-{i}", names.SCHEDULER_NAME, GANG.gpus, {names.POD_GROUP: group}) for i in range(GANG.pods)]
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._create(pods))
-            created = tasks.create_task(self._observer.created(map(_name, pods)))
-            bound = tasks.create_task(self._observer.bound(map(_name, pods)))
+        observer = self._observer
+        _, created, bound = await asyncio.gather(self._create(pods), observer.created(map(_name, pods)), observer.bound(map(_name, pods)))
         await self._api.delete(_POD_GROUPS.path(self._namespace, group))
         await self._remove(pods)
-        return bound.result() - created.result()
+        return bound - created
 
     async def bare(self, count: int, gpus: int) -> float:
         """Bind pods with nothing but the calls that bind; return the seconds from the first call to the last bind seen."""

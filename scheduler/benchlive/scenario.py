@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from scheduler.bench.launch import CommandFailedError
-from scheduler.bench.measure import Options, Row
+from scheduler.bench.measure import Options, Row, Taken
 from scheduler.bench.worlds import objects
 from scheduler.benchlive import cluster
 from scheduler.benchlive.gangs import Bench, gangs
@@ -52,9 +53,9 @@ async def _gangs(api: Api, kubeconfig: Path, options: Options, names: list[str],
     async with cluster.namespace(api) as namespace, Observer(api, namespace) as observer, scheduler(api, kubeconfig, namespace) as running:
         try:
             return [row async for row in gangs(Bench(api, namespace, observer, names), running, options, there + len(names))]
-        except* cluster.TookTooLongError as late:
+        except cluster.TookTooLongError as late:
             running.check()
-            raise CommandFailedError(f"{late.exceptions[0]}; the scheduler's log ends: {running.tail}") from late
+            raise CommandFailedError(f"{late}; the scheduler's log ends: {running.tail}") from late
 
 
 async def _sync(api: Api, options: Options, there: int) -> Row:
@@ -68,14 +69,15 @@ async def _sync(api: Api, options: Options, there: int) -> Row:
         await cluster.until(lambda: cluster.all_running(api, namespace), what=f"{pods:,} pods running", every=2.0)
         options.tell(f"syncing {nodes:,} nodes and {pods:,} pods")
         took = [await _synced(api) for _ in range(options.runs)]
-    what = f"list, parse and cache {nodes + there:,} nodes, {pods:,} pods"
-    return Row(what=what, unit="s", values=tuple(took), bound=SYNC_SECONDS)
+    taken = Taken(seconds=tuple(wall for wall, _ in took), cpu_seconds=tuple(cpu for _, cpu in took))
+    return taken.row(f"list, parse and cache {nodes + there:,} nodes, {pods:,} pods", unit="s", bound=SYNC_SECONDS)
 
 
-async def _synced(api: Api) -> float:
-    """Follow every watched resource into an empty cache; return the seconds to the first snapshot."""
+async def _synced(api: Api) -> tuple[float, float]:
+    """Follow every watched resource into an empty cache; return the seconds to the first snapshot, and those of our CPU time."""
     watcher, cache = Watcher(api), ClusterCache()
-    started = time.perf_counter()
+    gc.collect()
+    used, started = time.process_time(), time.perf_counter()
     following = asyncio.create_task(watcher.run())
     try:
         await watcher.synced()
@@ -83,7 +85,7 @@ async def _synced(api: Api) -> float:
             cache.apply(watcher.events.get_nowait())
         cache.snapshot()
         cache.world()
-        return time.perf_counter() - started
+        return time.perf_counter() - started, time.process_time() - used
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -59,7 +59,7 @@ class Decider:
         """
         started, complaint = time.perf_counter(), ""
         for _ in range(TRIES):
-            snapshot = self._cache.snapshot()
+            snapshot = self._seen(gang)
             plan = await asyncio.to_thread(_decided, snapshot, gang, self._solver, self._budget, frozenset(without))
             self._drain()
             complaint = self._complaint(plan, snapshot)
@@ -70,13 +70,17 @@ class Decider:
         refused = Unplaced(gang=gang, status="UNKNOWN", reason="PlanRefused", message=complaint, decision=Decision(engine="none"))
         return Answer(plan=refused, seconds=time.perf_counter() - started)
 
+    def _seen(self, gang: Gang) -> Snapshot:
+        """Return the newest snapshot as this gang sees it: pods that others make room for count, unless the gang has the higher priority."""
+        return self._cache.snapshot().beside(self._cache.nominated, gang.priority)
+
     def _complaint(self, plan: Plan, snapshot: Snapshot) -> str:
         """Say what speaks against a plan that was made on an older snapshot; empty: nothing."""
         if not isinstance(plan, Placed):
             return ""
         if not self._alive(plan.gang):
             return "A member was deleted, bound or replaced while the gang was decided."
-        newest = self._cache.snapshot()
+        newest = self._seen(plan.gang)
         if newest is snapshot:
             return ""
         complaints = verify.verify(newest, plan, filters.allowed)

@@ -61,6 +61,7 @@ class ClusterCache:
         self._assumed = Assumed()
         self._occupancy = Occupancy()
         self._problems: dict[_Key, tuple[Id, str]] = {}
+        self._nominated: dict[PodUid, Pod] = {}
         self._changed_pods: set[PodUid] = set()
         self._changed_objects: set[tuple[str, str, str]] = set()
         self.label_generation = 0
@@ -118,6 +119,11 @@ class ClusterCache:
     def pod_named(self, namespace: str, name: str) -> Pod | None:
         """Return the pod of that name as it was told, without assumptions."""
         return self._assumed.named.get((namespace, name))
+
+    @property
+    def nominated(self) -> tuple[Pod, ...]:
+        """Pods without a node for which one is being emptied, in order of UID; see `Snapshot.beside`."""
+        return tuple(self._nominated[uid] for uid in sorted(self._nominated))
 
     @property
     def records(self) -> Mapping[tuple[str, str], Record]:
@@ -187,6 +193,9 @@ class ClusterCache:
             case Pod() as pod:
                 self._assumed.told((pod.namespace, pod.name), pod if after is not None else None)
                 self._changed_pods.add(pod.uid)
+                self._nominated.pop(pod.uid, None)
+                if after is not None and pod.nominated_node is not None and pod.node is None and not pod.finished:
+                    self._nominated[pod.uid] = pod
                 self._settle((pod.namespace, pod.name))
             case Levels():
                 self._drop("topology", "snapshot")

@@ -1,6 +1,7 @@
 """A decision in the worker thread, while the cluster goes on."""
 
 import asyncio
+from dataclasses import replace
 
 from scheduler.service.deciding import REFUSED_BEFORE, Decider, checks
 from scheduler.solve import engines
@@ -110,3 +111,12 @@ def test_members_that_are_bound_stay_where_they_are() -> None:
     assert isinstance(plan, Placed)
     assert [(seat.node, seat.bound) for seat in plan.seats] == [("n1", True), ("n2", False)]
     assert plan.gang == asked
+
+
+def test_a_node_that_is_being_emptied_for_a_pod_of_no_lower_priority_is_left_to_it() -> None:
+    asked = gang(pods=1)
+    cache = cluster(asked, "n1")
+    put(cache, replace(pod("coming", gpus=8), nominated_node=NodeName("n1"), priority=asked.priority))
+    assert isinstance(decide(cache, Once(cache), asked), Unplaced)
+    put(cache, replace(pod("coming", gpus=8), nominated_node=NodeName("n1"), priority=asked.priority - 1))
+    assert isinstance(decide(cache, Once(cache), asked), Placed)

@@ -27,6 +27,17 @@ def test_a_terminating_pod_still_takes_room() -> None:
     assert cache.snapshot().free(NodeName("n1")).amount(GPU) == 4
 
 
+def test_a_pod_that_others_make_room_for_is_nominated_until_it_is_bound_or_gone() -> None:
+    coming = replace(pod("a", gpus=4), nominated_node=NodeName("n1"))
+    cache = told(node("n1"), coming)
+    assert cache.nominated == (coming,)
+    cache.apply(put(replace(coming, node=NodeName("n1"))))
+    assert cache.nominated == ()
+    cache.apply(put(coming))
+    cache.apply(gone(coming))
+    assert cache.nominated == ()
+
+
 def test_a_pod_on_a_node_that_is_not_told_of_yet_counts_once_the_node_comes() -> None:
     cache = told(pod("a", on="n1", gpus=4))
     cache.apply(put(node("n1")))

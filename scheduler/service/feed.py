@@ -46,6 +46,8 @@ class Feed:
         """Rises with every change that can make room or open a node to somebody."""
         self.nodes = 0
         """Rises with every change of a node that a decision can see."""
+        self.news = False
+        """Whether something that a decision can see was taken in since the index was brought up to date."""
         self.wake = asyncio.Event()
         """Set when there is something to take in, and by whoever wants a turn of the loop."""
         self.first_seen: dict[PodUid, float] = {}
@@ -66,15 +68,17 @@ class Feed:
             self.wake.set()
 
     def drain(self) -> bool:
-        """Take in everything that was told so far; return whether a decision can see a difference."""
+        """Take in everything that was told so far; return whether a decision can see a difference. `news` keeps that until `reindex`."""
         self._collect()
         visible = False
         while self._backlog:
             visible |= self._take(self._backlog.popleft())
+        self.news |= visible
         return visible
 
     def reindex(self) -> None:
         """Bring the index up to what the cache holds. A bug about one object costs that object's groups, not the others."""
+        self.news = False
         changes = self._cache.changes()
         if not changes.pods and not changes.objects:
             return

@@ -148,7 +148,8 @@ class Loop:
 
     def _regroup(self) -> None:
         """Take in everything that was told, and work out the gangs."""
-        if not self._feed.drain() and self._grouped:
+        self._feed.drain()
+        if self._grouped and not self._feed.news:
             return
         self._feed.reindex()
         for refusal in self._feed.refusals:

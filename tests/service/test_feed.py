@@ -83,6 +83,15 @@ def test_pods_of_ours_are_remembered_from_when_they_were_seen_first() -> None:
     assert world.feed.first_seen == {}
 
 
+def test_what_was_taken_in_during_a_decision_is_news_until_the_index_is_brought_up_to_date() -> None:
+    world = World()
+    assert world.put(ours("a"))
+    assert not world.feed.drain()
+    assert world.feed.news
+    world.feed.reindex()
+    assert not world.feed.news
+
+
 def test_a_kubelet_that_does_not_take_a_pod_is_noted_once() -> None:
     world = World()
     bound = ours("a", on="n1")

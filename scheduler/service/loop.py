@@ -87,6 +87,7 @@ class Loop:
     def follow(self) -> None:
         """Stop to decide; what is assumed is forgotten when the commits on their way have ended."""
         self.leading = False
+        self._teller.wanted.set()
         self._feed.wake.set()
 
     async def run(self) -> None:
@@ -140,7 +141,7 @@ class Loop:
         look = self._look()
         self._time_out(look)
         gang = next(iter(ordered(g for g in self._grouping.gangs if self._due(g, look))), None) or self._unreviewed(look)
-        self._gauge(look)
+        self._teller.gauge(self._grouping.gangs, look.now, records=len(self._carrier.open_records()))
         if gang is None or self._stopping:
             return False
         await self._decide(gang)
@@ -290,15 +291,6 @@ class Loop:
         look = Look(now=self._clock(), calendar=self._calendar(), help=self._feed.help)
         moments = [self._attempts.wake_at(gang, look) for gang in self._grouping.gangs]
         return min([self._swept + SWEEP_SECONDS, self._carrier.next_look(), *moments])
-
-    def _gauge(self, look: Look) -> None:
-        states = dict.fromkeys(("ready", "waiting", "backing_off"), 0)
-        for gang in self._grouping.gangs:
-            waits = gang.waiting is not None
-            states["waiting" if waits else "backing_off" if self._attempts.backing_off(gang, look.now) else "ready"] += 1
-        for state, count in states.items():
-            self._metrics.gauge("coterie_gangs", count, state)
-        self._metrics.gauge("coterie_records_open", len(self._carrier.open_records()))
 
 
 def _unsupported(gang: Gang, message: str) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +63,8 @@ class Teller:
                 seen = view()
                 if seen is not None:
                     self._outbox.say(self._everything(seen))
+                else:
+                    self._outbox.reset()
             except Exception:
                 self._metrics.count("coterie_errors", "publish")
                 logger.exception("what is to be said could not be worked out")
@@ -90,6 +92,16 @@ class Teller:
             self._metrics.observe("coterie_cost_over_bound", plan.cost - plan.bound)
             fields |= {"cost": plan.cost, "bound": plan.bound, "levels": {level.name: level.count for level in plan.levels}}
         decisions.info("%s/%s %s", gang.namespace, gang.name, status, extra={"fields": fields})
+
+    def gauge(self, gangs: Iterable[Gang], now: float, *, records: int) -> None:
+        """Count gangs with pending members by what they wait for, and open records."""
+        states = dict.fromkeys(("ready", "waiting", "backing_off"), 0)
+        for gang in gangs:
+            waits = gang.waiting is not None
+            states["waiting" if waits else "backing_off" if self._attempts.backing_off(gang, now) else "ready"] += 1
+        for state, count in states.items():
+            self._metrics.gauge("coterie_gangs", count, state)
+        self._metrics.gauge("coterie_records_open", records)
 
     def bound(self, plan: Placed, world: World, *, bound: int) -> None:
         """Tell people that a gang is bound."""

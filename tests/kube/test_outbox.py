@@ -174,3 +174,16 @@ async def test_binds_on_their_way_are_waited_for_but_not_for_ever() -> None:
         assert script.asked == []
         await outbox.flush(5)
     assert len(script.asked) == 1
+
+
+async def test_after_a_reset_everything_is_compared_with_the_server_again() -> None:
+    script = Script()
+    script.on(f"GET {PATH}", answer(group({})))
+    script.on(f"PATCH {PATH}/status", answer(group({})))
+    async with serving(script) as api, writing(api) as outbox:
+        outbox.say([GROUP])
+        await outbox.flush(5)
+        outbox.reset()
+        outbox.say([GROUP])
+        await outbox.flush(5)
+    assert script.asked == [f"GET {PATH}", f"PATCH {PATH}/status"] * 2

@@ -77,6 +77,12 @@ class Outbox:
         for event in events:
             self._take(key_of(event), event)
 
+    def reset(self) -> None:
+        """Forget what was said and written: somebody else speaks now, and when it is our turn again everything is compared anew."""
+        self._wanted.clear()
+        self._written.clear()
+        self._writer.reset()
+
     async def run(self) -> None:
         """Write until cancelled; no answer of the server ends it."""
         while True:

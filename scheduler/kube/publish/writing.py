@@ -23,7 +23,7 @@ _LONGEST_NOTE: Final = 1024
 _LONGEST_INSTANCE: Final = 128
 _LONGEST_NAME: Final = 253
 _REMEMBERED: Final = 100_000
-"""Pods and events that are remembered each; beyond it the oldest are forgotten and cost one call more."""
+"""Pods, objects and events that are remembered each; beyond it the oldest are forgotten and cost one call more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,12 @@ class Writer:
         self._status: dict[str, dict[str, Any]] = {}
         """Status of objects by UID, as it was read or written last."""
         self._events: dict[tuple[str, str, str], _Event] = {}
+
+    def reset(self) -> None:
+        """Forget how objects were when they were read or written last."""
+        self._pods.clear()
+        self._status.clear()
+        self._started = self._clock()
 
     async def write(self, said: Said) -> None:
         """Write one statement."""
@@ -102,6 +108,8 @@ class Writer:
             self._status.pop(said.uid, None)
             raise
         self._status[said.uid] = answer.get("status") or {}
+        if len(self._status) > _REMEMBERED:
+            del self._status[next(iter(self._status))]
 
     async def _read(self, path: str, uid: str) -> dict[str, Any]:
         found = from_json(await self._api.get(path))

@@ -65,6 +65,12 @@ class Ground:
         """Counts + 1 of all roles but the last: the shape of a frontier."""
         return tuple(r.count + 1 for r in self.roles[:-1]) or (1,)
 
+    @cached_property
+    def alike(self) -> bool:
+        """Whether the roles differ in name only (a leader and its workers from one template)."""
+        equal = (self.request == self.request[0]).all() and (self.allowed == self.allowed[0]).all()
+        return bool(equal and (self.conflict == self.conflict[0, 0]).all())
+
     @property
     def exact(self) -> bool:
         """Whether rooms are exact; else they are what a greedy filling reaches."""
@@ -112,15 +118,15 @@ def frontier(ground: Ground, nodes: Ints, free: Ints) -> Ints:
 
     Nodes that look alike to the gang are one class, whose frontier is combined with itself by doubling.
     """
-    if len(ground.roles) == 1:
-        most: Ints = np.minimum(capacity(ground, 0, nodes, free).sum(keepdims=True), ground.roles[0].count)
-        return most
+    last = ground.roles[-1].count
+    if ground.alike:
+        left = capacity(ground, 0, nodes, free, most=sum(r.count for r in ground.roles)).sum() - ground.grid.sum(axis=1)
+        return np.where(left >= 0, np.minimum(left, last), -1).reshape(ground.dims)
     demand = (ground.request * np.array([[r.count] for r in ground.roles])).sum(axis=0)
     looks = np.concatenate((np.minimum(free[nodes], demand), ground.allowed[:, nodes].T), axis=1)
     kinds, counts = np.unique(looks, axis=0, return_counts=True)
     total = np.full(ground.dims, -1, dtype=np.int64)
     total[(0,) * len(ground.dims)] = 0
-    last = ground.roles[-1].count
     for kind, many in zip(kinds, counts.tolist(), strict=True):
         table = _node_frontier(ground, kind[: len(ground.resources)], kind[len(ground.resources) :] > 0)
         for power in _powers(table, many, last):
@@ -184,12 +190,12 @@ def fill(ground: Ground, nodes: Ints, free: Ints) -> list[int]:
     return counts
 
 
-def capacity(ground: Ground, role: int, nodes: Ints, free: Ints) -> Ints:
-    """Return int64[n]: pods of one role that each node holds, at most the role's count."""
+def capacity(ground: Ground, role: int, nodes: Ints, free: Ints, *, most: int | None = None) -> Ints:
+    """Return int64[n]: pods of one role that each node holds, at most the role's count (or ``most``)."""
     asked = ground.request[role] > 0
     each = (free[nodes][:, asked] // ground.request[role][asked]).min(axis=1, initial=_PLENTY)
-    most = 1 if ground.conflict[role, role] else ground.roles[role].count
-    return np.where(ground.allowed[role, nodes], np.minimum(each, most), 0)
+    limit = 1 if ground.conflict[role, role] else ground.roles[role].count if most is None else most
+    return np.where(ground.allowed[role, nodes], np.minimum(each, limit), 0)
 
 
 def order_of(names: Sequence[str]) -> tuple[str, ...]:

@@ -175,20 +175,32 @@ def _orders(stand: _Stand) -> list[list[Pod]]:
 
 
 def _shrink(stand: _Stand, order: Sequence[Pod], rest: Ints) -> tuple[Pod, ...]:
-    """Put back pods, several at a time while that succeeds, as long as the gang is counted to fit beside the ``rest`` of the domain."""
+    """Put back pod after pod while the gang is counted to fit beside the ``rest`` of the domain; many at a time where that succeeds."""
     where = {p.uid: at for at, pods in stand.pods.items() for p in pods}
     ground, gone = stand.emptied, list(order)
     at, step = 0, max(1, len(gone) // 4)
+    refused: dict[int, list[Ints]] = {}
     while at < len(gone):
+        if _too_much(refused, where[gone[at].uid], _amounts(ground, gone[at])):
+            at += 1
+            continue
         fuller = _put_back(ground, gone[at : at + step], where)
         if best(fuller, combine(rest, frontier(fuller, stand.nodes, np.maximum(fuller.free, 0)), fuller.roles[-1].count))[1]:
             ground = fuller
             del gone[at : at + step]
+            step *= 2
         elif step > 1:
             step = max(1, step // 2)
         else:
+            if not gone[at].shape.ports and not gone[at].repels:
+                refused.setdefault(where[gone[at].uid], []).append(_amounts(ground, gone[at]))
             at += 1
     return tuple(sorted(gone, key=lambda p: p.key))
+
+
+def _too_much(refused: Mapping[int, Sequence[Ints]], at: int, amounts: Ints) -> bool:
+    """Tell whether a node had no room for as little already: nodes only become fuller, so that it has none now."""
+    return any((amounts >= known).all() for known in refused.get(at, ()))
 
 
 def _put_back(ground: Ground, pods: Sequence[Pod], where: Mapping[PodUid, int]) -> Ground:

@@ -43,7 +43,9 @@ class Snapshot:
 
     def free(self, name: NodeName) -> Resources:
         """Return what a node has left; negative amounts where somebody over-committed it."""
-        return self.nodes[name].allocatable - self.used.get(name, NOTHING)
+        known = vars(self).get("used")  # worked out for all nodes already? else one node's pods are enough
+        used = total(p.used for p in self.pods_on.get(name, ())) if known is None else known.get(name, NOTHING)
+        return self.nodes[name].allocatable - used
 
     def with_plan(self, plan: Placed) -> Snapshot:
         """Return the snapshot after the plan's new seats are taken."""
@@ -64,7 +66,8 @@ class Snapshot:
 
     def _after(self, pods: Mapping[PodUid, Pod], touched: Iterable[NodeName | None]) -> Snapshot:
         """Return this snapshot with other pods; nodes that are not touched keep their rows, so that a what-if costs what it changes."""
-        pods_on, used = dict(self.pods_on), dict(self.used)
+        pods_on = dict(self.pods_on)
+        used = dict(self.used) if "used" in vars(self) else None
         here: dict[NodeName | None, list[Pod]] = {node: [] for node in touched}
         for pod in pods.values():
             if pod.node in here:
@@ -73,14 +76,16 @@ class Snapshot:
             if node is None:
                 continue
             pods_on.pop(node, None)
-            used.pop(node, None)
+            if used is not None:
+                used.pop(node, None)
             if found:
                 pods_on[node] = tuple(sorted(found, key=lambda pod: (pod.key, pod.uid)))
+            if found and used is not None:
                 used[node] = total(pod.used for pod in found)
         return with_tables(replace(self, pods=pods), pods_on=pods_on, used=used)
 
 
-def with_tables(snapshot: Snapshot, *, pods_on: Mapping[NodeName, tuple[Pod, ...]], used: Mapping[NodeName, Resources]) -> Snapshot:
+def with_tables(snapshot: Snapshot, *, pods_on: Mapping[NodeName, tuple[Pod, ...]], used: Mapping[NodeName, Resources] | None) -> Snapshot:
     """Fill in a new snapshot's tables where they are known already; they must be what it would work out itself."""
-    vars(snapshot).update(pods_on=pods_on, used=used)  # where cached_property keeps what it worked out
+    vars(snapshot).update({"pods_on": pods_on} if used is None else {"pods_on": pods_on, "used": used})  # cached_property keeps them there
     return snapshot

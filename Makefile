@@ -73,7 +73,7 @@ controlplane: $(DEV)  ## start a real control plane with 32 fake GPU nodes to pl
 
 .PHONY: generate
 generate: $(DEV)  ## write what is generated: CRDs, RBAC, schema and tables of the docs
-	@$(BIN)/python -m scheduler.kube.crdgen deploy/base
+	@$(BIN)/python -m scheduler.kube.crd.crdgen deploy/base
 	@$(BIN)/python -m scheduler.docs docs
 
 .PHONY: lock

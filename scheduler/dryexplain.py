@@ -11,8 +11,8 @@ from typing import Final
 
 from scheduler import report as reports
 from scheduler.dryrun import Answer, Question, decisions, snapshot_of
-from scheduler.kube import grouping
-from scheduler.kube.records import placement, record_name, timestamp
+from scheduler.kube.bindings.records import placement, record_name, timestamp
+from scheduler.kube.group import grouping
 from scheduler.replay import Document, world
 from scheduler.report import GangReport, PlacementReport
 from scheduler.state.gang import Advice, Gang

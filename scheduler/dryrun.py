@@ -1,12 +1,13 @@
 """The dry run: what ``from scheduler import plan`` and ``coterie plan`` give. Pure: no network, no clock but for the milliseconds.
 
-Parsing is `scheduler.replay`'s, grouping `scheduler.kube.grouping`'s, deciding `scheduler.decide`'s; here they are put in a row.
+Parsing is `scheduler.replay`'s, grouping `scheduler.kube.group.grouping`'s, deciding `scheduler.decide`'s; here they are put in a row.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -17,7 +18,7 @@ from scheduler.decide.cycle import decide
 from scheduler.decide.place import Checks
 from scheduler.decide.queue import ordered
 from scheduler.decide.relax import Raw, TryPlace, relax
-from scheduler.kube import grouping
+from scheduler.kube.group import grouping
 from scheduler.replay import Document, Sorted, documents, merged, without_nodes, world
 from scheduler.report import PlacementReport
 from scheduler.solve import engines
@@ -111,6 +112,18 @@ class Done:
     snapshot: Snapshot
 
 
+class _Apart:
+    """Seconds that went into imports: they are no part of a decision."""
+
+    seconds = 0.0
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds += time.perf_counter() - started
+
+
 def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, nominated: Sequence[Pod] = ()) -> Iterable[Done]:
     """Decide gang by gang in the order of the queue; each placed one takes its seats before the next is decided.
 
@@ -118,11 +131,13 @@ def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, nom
     """
     raw = {(d.kind, _namespace(d, question.namespace), _name(d)): d.raw for d in (*question.cluster, *question.objects)}
     explain = partial(_explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)))
+    apart = _Apart()
+    solver = engines.watched(apart) if question.solver is engines.default else question.solver
     for gang in ordered(gangs):
-        started = time.perf_counter()
+        started, apart.seconds = time.perf_counter(), 0.0
         seen = snapshot.beside(nominated, gang.priority)
-        (found,) = decide(seen, (gang,), solver=question.solver, budget=question.budget, checks=CHECKS, verify=_judge, explain=explain)
-        yield Done(plan=found, milliseconds=1000 * (time.perf_counter() - started), snapshot=seen)
+        (found,) = decide(seen, (gang,), solver=solver, budget=question.budget, checks=CHECKS, verify=_judge, explain=explain)
+        yield Done(plan=found, milliseconds=1000 * (time.perf_counter() - started - apart.seconds), snapshot=seen)
         if isinstance(found, Placed):
             snapshot = snapshot.with_plan(found)
 

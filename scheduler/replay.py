@@ -1,7 +1,7 @@
 """Files -> raw objects, and back: manifests, snapshots, and what plain ``kubectl get -o json`` writes.
 
-A snapshot holds raw API objects, so that every replay runs the parser of the live watches (`scheduler.kube.wire`). What raw
-objects mean is `scheduler.kube.sorting`. Whatever cannot be read is BadInput with file, document and field.
+A snapshot holds raw API objects, so that every replay runs the parser of the live watches (`scheduler.kube.parse.wire`). What raw
+objects mean is `scheduler.kube.parse.sorting`. Whatever cannot be read is BadInput with file, document and field.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from scheduler.kube.documents import Document, documents, unfold
-from scheduler.kube.merging import merged
-from scheduler.kube.sorting import Sorted, world
-from scheduler.kube.text import BadText, Parsed, parse
+from scheduler.kube.parse.documents import Document, documents, unfold
+from scheduler.kube.parse.merging import merged
+from scheduler.kube.parse.sorting import Sorted, world
+from scheduler.kube.parse.text import BadText, Parsed, parse
 from scheduler.state.problems import BadInput, InputProblem
 
 __all__ = ["Document", "Sorted", "documents", "merged", "read", "read_text", "read_yaml_documents", "without_nodes", "world", "write"]

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from scheduler.bench.measure import Fact, Options, Row, repeated
 from scheduler.bench.worlds import list_pages, objects
-from scheduler.kube import wire
+from scheduler.kube.parse import wire
 from scheduler.state.cache import ClusterCache
 from scheduler.state.events import Id, Put, Value
 

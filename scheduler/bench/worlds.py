@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.dryrun import observe
-from scheduler.kube.documents import Document
+from scheduler.kube.parse.documents import Document
 from scheduler.state.gang import Gang, Member
 from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.objects import Pod, Ref, Shape

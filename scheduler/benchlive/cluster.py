@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from scheduler.bench.measure import Tell
 from scheduler.kube.api import NODES, PODS, Api, Resource
 from scheduler.kube.errors import ApiError, NotFound
-from scheduler.kube.listing import pages
+from scheduler.kube.follow.listing import pages
 from scheduler.state.problems import BadInput, InputProblem
 
 Json = dict[str, Any]

@@ -13,8 +13,8 @@ from scheduler.bench.worlds import Load
 from scheduler.benchlive.cluster import together
 from scheduler.benchlive.observer import Observer
 from scheduler.benchlive.process import Scheduler
-from scheduler.kube import names
 from scheduler.kube.api import PODS, Api, Resource
+from scheduler.kube.group import names
 
 GANG: Final = Load(pods=8, gpus=8)
 BOUND_MILLISECONDS: Final = 150.0

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from scheduler.benchlive.cluster import TookTooLongError
 from scheduler.kube.api import PODS, Api, Query
 from scheduler.kube.errors import from_answer
-from scheduler.kube.lines import Lines, event
+from scheduler.kube.follow.lines import Lines, event
 
 WAIT_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 120.0

@@ -16,7 +16,7 @@ from scheduler.benchlive.gangs import Bench, gangs
 from scheduler.benchlive.observer import Observer
 from scheduler.benchlive.process import scheduler
 from scheduler.kube.api import PODS, Api, connect
-from scheduler.kube.watch import Watcher
+from scheduler.kube.follow.watch import Watcher
 from scheduler.state.cache import ClusterCache
 from topology.generate import fabric
 

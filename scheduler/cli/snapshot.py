@@ -24,7 +24,7 @@ def snapshot(
     Example: coterie snapshot -o cluster.json.gz
     """
     with errors():
-        from scheduler.kube.dump import dump_cluster
+        from scheduler.kube.follow.dump import dump_cluster
         from scheduler.replay import write
 
         data = write(dump_cluster(kubeconfig, progress=_progress))

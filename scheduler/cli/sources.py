@@ -12,6 +12,6 @@ def cluster_documents(files: Sequence[Path] | None, kubeconfig: Path | None) -> 
     """Return the cluster's objects: from the files where there are any, else from the live cluster."""
     if files:
         return read(files, snapshot=True)
-    from scheduler.kube.dump import dump_cluster
+    from scheduler.kube.follow.dump import dump_cluster
 
     return [Document(file="cluster", index=i, raw=raw) for i, raw in enumerate(dump_cluster(kubeconfig))]

@@ -23,7 +23,7 @@ REQUIRED: Final = (
     "kai.scheduler/topology-required-placement",
     "leaderworkerset.sigs.k8s.io/exclusive-topology",
 )
-"""Annotations that name the required level. `scheduler.kube.names` has them too; the core may not look there (a test compares)."""
+"""Annotations that name the required level. `scheduler.kube.group.names` has them too; the core may not look there (a test compares)."""
 NVLINK: Final = "coterie.dev/nvlink"
 MIN_MEMBER: Final = "coterie.dev/min-member"
 _DEEPEST: Final = 12

@@ -1,1 +1,1 @@
-"""The edge to Kubernetes: parse, watch, group, commit, publish."""
+"""The edge to Kubernetes, by what is done: parse, group, follow, bind, publish; `api` is the one door to the API server."""

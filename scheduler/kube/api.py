@@ -2,7 +2,7 @@
 
 It takes configuration, credentials, TLS and the HTTP session from ``kubernetes.aio`` and moves raw bytes over it: generated models cost
 thirty times as much as the fields that a decision reads. Answers that are not a success are raised as `scheduler.kube.errors`. What the
-bytes mean is `scheduler.kube.wire`.
+bytes mean is `scheduler.kube.parse.wire`.
 
 The difficulty: a write whose answer was lost may have happened. So only reads are repeated here after a lost answer; a write is repeated
 only when the server said that it did nothing (429, 401).

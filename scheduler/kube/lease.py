@@ -3,7 +3,7 @@
 The term (the Lease's leaseTransitions) rises with every take-over, also with a restarted container's take-over of its own Lease: its former
 process is dead. How long a Lease of somebody else still holds is judged by our own monotonic clock from the moment when we saw it
 change; clocks of two machines are never compared. What a former leader can still do wrong is bounded by the records, see
-`scheduler.kube.commit`.
+`scheduler.kube.bindings.commit`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from scheduler.config import BackoffConfig
-from scheduler.kube.groups import GroupRef
+from scheduler.kube.group.groups import GroupRef
 from scheduler.state.gang import Gang
 from scheduler.state.ids import GangKey, NodeName
 from scheduler.state.plan import Placed, Plan, Unplaced

@@ -1,6 +1,6 @@
 """Carries plans out beside the deciding, and looks after commit records: which are due, and what became of them.
 
-What a commit is, is `scheduler.kube.commit`; what is done with an open record, `scheduler.kube.recover`.
+What a commit is, is `scheduler.kube.bindings.commit`; what is done with an open record, `scheduler.kube.bindings.recover`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 
 from scheduler.kube.api import PLACEMENTS
 from scheduler.kube.backoff import Backoff
-from scheduler.kube.commit import Bound, Committed, Committer, Outcome, Partly, Refused
-from scheduler.kube.records import record_name
-from scheduler.kube.recover import Closed, Recovered, Recovery, Replan
+from scheduler.kube.bindings.commit import Bound, Committed, Committer, Outcome, Partly, Refused
+from scheduler.kube.bindings.records import record_name
+from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Replan
 from scheduler.metrics import Metrics
 from scheduler.service.feed import Feed
 from scheduler.state.cache import ClusterCache

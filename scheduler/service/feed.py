@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler.kube.grouping import Index
-from scheduler.kube.groups import GroupRef
+from scheduler.kube.group.grouping import Index
+from scheduler.kube.group.groups import GroupRef
 from scheduler.metrics import Metrics
 from scheduler.state.cache import ClusterCache
 from scheduler.state.events import Event, Id, Levels, Put, Removed, Synced, Unreadable

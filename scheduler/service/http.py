@@ -18,9 +18,9 @@ from pydantic_core import from_json
 from scheduler.config import HttpConfig
 from scheduler.kube.api import Api, Resource
 from scheduler.kube.errors import ApiError
-from scheduler.kube.listing import objects
-from scheduler.kube.watch import Watcher
-from scheduler.kube.watched import WATCHED
+from scheduler.kube.follow.listing import objects
+from scheduler.kube.follow.watch import Watcher
+from scheduler.kube.follow.watched import WATCHED
 from scheduler.metrics import Metrics
 from scheduler.state.problems import BadInput, InputProblem
 

@@ -15,9 +15,9 @@ from math import inf
 from typing import Final
 
 from scheduler.decide.queue import ordered
-from scheduler.kube.commit import Bound, Committed, Outcome, Partly, Refused
-from scheduler.kube.grouping import gangs
-from scheduler.kube.groups import Grouping, GroupRef
+from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
+from scheduler.kube.group.grouping import gangs
+from scheduler.kube.group.groups import Grouping, GroupRef
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts, Look
 from scheduler.service.carrying import Carrier

@@ -16,15 +16,15 @@ from typing import Any, Final, Protocol
 from scheduler.config import Config, Identity
 from scheduler.kube.api import Api
 from scheduler.kube.backoff import Backoff
-from scheduler.kube.commit import Committer
+from scheduler.kube.bindings.commit import Committer
+from scheduler.kube.bindings.records import placement
 from scheduler.kube.errors import ApiError
-from scheduler.kube.grouping import Index
+from scheduler.kube.follow.listing import objects
+from scheduler.kube.follow.watch import Watcher
+from scheduler.kube.follow.watched import WATCHED
+from scheduler.kube.group.grouping import Index
 from scheduler.kube.lease import Lease
-from scheduler.kube.listing import objects
 from scheduler.kube.publish.outbox import Outbox
-from scheduler.kube.records import placement
-from scheduler.kube.watch import Watcher
-from scheduler.kube.watched import WATCHED
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts
 from scheduler.service.carrying import SOURCE, Carrier

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scheduler.kube.groups import Grouping, find_pod_group
+from scheduler.kube.group.groups import Grouping, find_pod_group
 from scheduler.kube.publish.gangs import of_gang, placed
 from scheduler.kube.publish.groups import of_groups, ours
 from scheduler.kube.publish.objects import of_bad_objects, of_policies

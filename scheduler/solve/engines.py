@@ -5,17 +5,31 @@ Only entry points import this module; the core gets the solver as an argument.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from scheduler.solve import door
 from scheduler.solve.bounds import Bounds
 from scheduler.solve.instance import Instance
 from scheduler.solve.problem import Problem
 from scheduler.solve.solution import Solution
-from scheduler.solve.solver import Budget, Start
+from scheduler.solve.solver import Budget, Solver, Start
 
 
 def default(problem: Problem, budget: Budget) -> Solution:
     """Decide a problem; see `scheduler.solve.door`."""
     return door.solve(problem, budget, cpsat)
+
+
+def watched(loading: Callable[[], AbstractContextManager[None]]) -> Solver:
+    """Return the default solver, with the import of OR-Tools inside ``loading()``: who measures decisions can leave it out."""
+
+    def load(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
+        with loading():
+            from scheduler.solve.cpsat import solver  # noqa: F401, PLC0415 - only to be there when it is asked
+        return cpsat(instance, bounds, start, budget)
+
+    return lambda problem, budget: door.solve(problem, budget, load)
 
 
 def cpsat(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:

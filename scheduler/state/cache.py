@@ -2,7 +2,7 @@
 
 Seats that were decided but are not seen bound yet are *assumed* (`scheduler.state.assumed`): they count as taken. Snapshots share
 everything that did not change, and the topology is built anew only when node labels changed. Where events come from is
-`scheduler.kube.watch`; deciding is `scheduler.decide`.
+`scheduler.kube.follow.watch`; deciding is `scheduler.decide`.
 """
 
 from __future__ import annotations

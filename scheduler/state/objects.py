@@ -1,4 +1,4 @@
-"""Nodes and pods: only the fields that a decision reads, parsed once at the edge (`scheduler.kube.wire`)."""
+"""Nodes and pods: only the fields that a decision reads, parsed once at the edge (`scheduler.kube.parse.wire`)."""
 
 from __future__ import annotations
 

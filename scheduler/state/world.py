@@ -12,7 +12,7 @@ from scheduler.state.objects import Pod, Ref, Requirement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodGroup:
-    """A PodGroup of any API group of the table in `scheduler.kube.workloads`, in our words."""
+    """A PodGroup of any API group of the table in `scheduler.kube.group.workloads`, in our words."""
 
     namespace: str
     name: str

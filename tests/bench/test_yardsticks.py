@@ -10,7 +10,7 @@ from scheduler.bench.yardsticks import first_fit
 from scheduler.decide import filters, verify
 from scheduler.decide.cycle import decide
 from scheduler.dryrun import CHECKS
-from scheduler.kube import wire
+from scheduler.kube.parse import wire
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget
 from scheduler.state.plan import Placed

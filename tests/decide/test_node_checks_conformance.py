@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scheduler.decide import filters
-from scheduler.kube import wire
+from scheduler.kube.parse import wire
 from scheduler.state.objects import Node, Pod
 from scheduler.state.resources import total
 from tests.conformance import shared

@@ -12,8 +12,8 @@ from scheduler.decide import filters, relax_changes
 from scheduler.decide.place import Checks, place
 from scheduler.decide.relax import relax
 from scheduler.decide.relax_changes import Raw
-from scheduler.kube import annotations as edge
-from scheduler.kube import names
+from scheduler.kube.group import annotations as edge
+from scheduler.kube.group import names
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget
 from scheduler.state.gang import Demand, Gang

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scheduler.kube.crdtable import CUSTOM_RESOURCES
+from scheduler.kube.crd.crdtable import CUSTOM_RESOURCES
 from tests.controlplane.admin import Admin, Object
 from tests.controlplane.stack import ControlPlane
 from tests.deploy.rendering import DEPLOY

@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from scheduler import config
-from scheduler.kube import api, crdgen
-from scheduler.kube.crdtable import CUSTOM_RESOURCES
-from scheduler.kube.verbs import VERBS
-from scheduler.kube.watched import WATCHED
+from scheduler.kube import api
+from scheduler.kube.crd import crdgen
+from scheduler.kube.crd.crdtable import CUSTOM_RESOURCES
+from scheduler.kube.crd.verbs import VERBS
+from scheduler.kube.follow.watched import WATCHED
 from tests.deploy.rendering import BASE, DEPLOY, WITHOUT_POD_GROUP, Object, documents, identity, render
 
 OBJECTS = render(DEPLOY)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube.bind import Binder, domain_key
-from scheduler.kube.commit import Bound, Committer, Partly, Refused
-from scheduler.kube.records import placement, record_name, seats_of
-from scheduler.kube.settle import Settler
+from scheduler.kube.bindings.bind import Binder, domain_key
+from scheduler.kube.bindings.commit import Bound, Committer, Partly, Refused
+from scheduler.kube.bindings.records import placement, record_name, seats_of
+from scheduler.kube.bindings.settle import Settler
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.plan import LevelCount, Placed
 from tests.builders import pod

@@ -7,10 +7,10 @@ from itertools import combinations
 
 import pytest
 
-from scheduler.kube import names
-from scheduler.kube.annotations import PREFERRED, REQUIRED, SEGMENTS
-from scheduler.kube.demands import Settled, settle
-from scheduler.kube.policies import Policies, by_namespace, several_defaults
+from scheduler.kube.group import names
+from scheduler.kube.group.annotations import PREFERRED, REQUIRED, SEGMENTS
+from scheduler.kube.group.demands import Settled, settle
+from scheduler.kube.group.policies import Policies, by_namespace, several_defaults
 from scheduler.state.gang import Preference, Segment
 from scheduler.state.objects import Pod, Requirement
 from scheduler.state.world import PodGroup, TopologyPolicy, Workload

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube import wire
-from scheduler.kube.expand import pods_of
+from scheduler.kube.parse import wire
+from scheduler.kube.parse.expand import pods_of
 from scheduler.state.problems import BadInput
 
 LWS = "leaderworkerset.sigs.k8s.io/"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube import names
-from scheduler.kube.grouping import gangs
+from scheduler.kube.group import names
+from scheduler.kube.group.grouping import gangs
 from scheduler.state.gang import Gang, Waiting
 from scheduler.state.objects import Pod, Ref, Unsupported
 from scheduler.state.resources import Resources

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.kube import assemble, grouping, names
-from scheduler.kube.grouping import Index, gangs
+from scheduler.kube.group import assemble, grouping, names
+from scheduler.kube.group.grouping import Index, gangs
 from scheduler.state.objects import Pod
 from scheduler.state.world import World
 from tests.kube.worlds import NS, deployed, deployment, loose, lws_pod, lws_sets, pod_group, policy, world

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler import replay
-from scheduler.kube import wire
+from scheduler.kube.parse import wire
 from scheduler.state.problems import BadInput, InputProblem
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.kube.judge import Verdict, judge
+from scheduler.kube.bindings.judge import Verdict, judge
 from scheduler.state.gang import Gang, Member
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Node, Pod

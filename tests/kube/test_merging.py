@@ -3,7 +3,7 @@
 from typing import Any
 
 from scheduler import replay
-from scheduler.kube import grouping
+from scheduler.kube.group import grouping
 
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "8", "pods": "110"}}}
 LWS = "leaderworkerset.sigs.k8s.io/"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from scheduler.kube.api import Api
-from scheduler.kube.podgroups import Condition
+from scheduler.kube.group.podgroups import Condition
 from scheduler.kube.publish.groups import POD_GROUPS
 from scheduler.kube.publish.outbox import Outbox
 from scheduler.kube.publish.said import EventSaid, PodSaid, StatusSaid

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube import names
-from scheduler.kube.grouping import gangs, pod_group_status
-from scheduler.kube.podgroups import PHASES, Condition, PodGroupStatus, least_advanced
+from scheduler.kube.group import names
+from scheduler.kube.group.grouping import gangs, pod_group_status
+from scheduler.kube.group.podgroups import PHASES, Condition, PodGroupStatus, least_advanced
 from scheduler.state.objects import Pod
 from scheduler.state.world import Workload, World
 from tests.kube.worlds import NS, deployment, loose, lws_pod, lws_sets, pod_group, world

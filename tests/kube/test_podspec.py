@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube import wire
+from scheduler.kube.parse import wire
 from scheduler.state.problems import BadInput
 from scheduler.state.resources import Resources
 

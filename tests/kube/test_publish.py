@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from scheduler.kube.grouping import gangs
-from scheduler.kube.podgroups import Condition
+from scheduler.kube.group.grouping import gangs
+from scheduler.kube.group.podgroups import Condition
 from scheduler.kube.publish.gangs import of_gang, placed, sentence
 from scheduler.kube.publish.groups import of_groups
 from scheduler.kube.publish.objects import of_bad_objects, of_policies

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.kube.quantity import LARGEST, amount, is_extended
+from scheduler.kube.parse.quantity import LARGEST, amount, is_extended
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scheduler.kube.text import BadText, parse
+from scheduler.kube.parse.text import BadText, parse
 
 BOMB = "- &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"- &{b} [{', '.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)

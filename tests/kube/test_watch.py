@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from scheduler.kube.api import Api
 from scheduler.kube.errors import Unreachable
-from scheduler.kube.lines import LONGEST_LINE, Lines, event
-from scheduler.kube.listing import objects
-from scheduler.kube.watch import Watcher
-from scheduler.kube.watched import WATCHED, Watched
+from scheduler.kube.follow.lines import LONGEST_LINE, Lines, event
+from scheduler.kube.follow.listing import objects
+from scheduler.kube.follow.watch import Watcher
+from scheduler.kube.follow.watched import WATCHED, Watched
 from scheduler.state.events import Put, Removed, Synced, Unreadable
 from tests.kube.faulty import Script, answer, bookmark, line, listed, named, refuse, reset, serving, silent, stream
 

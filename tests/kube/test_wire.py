@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube import names, wire
-from scheduler.kube.shape import RESTRICTING_VOLUMES
+from scheduler.kube.group import names
+from scheduler.kube.parse import wire
+from scheduler.kube.parse.shape import RESTRICTING_VOLUMES
 from scheduler.state.gang import Preference, Segment
 from scheduler.state.objects import HostPort, NodeSelectorTerm, PodTerm, Ref, Requirement
 from scheduler.state.problems import BadInput

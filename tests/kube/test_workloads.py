@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.kube import names
-from scheduler.kube.grouping import group_key
-from scheduler.kube.workloads import WORKLOADS, in_rank_order
+from scheduler.kube.group import names
+from scheduler.kube.group.grouping import group_key
+from scheduler.kube.group.workloads import WORKLOADS, in_rank_order
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.world import Workload
 from tests.kube.worlds import NS, deployed, deployment, loose, lws_pod, world

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scheduler.kube import names
+from scheduler.kube.group import names
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Pod, Ref

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from scheduler.kube.api import Api, connect
-from scheduler.kube.commit import Committer
+from scheduler.kube.bindings.commit import Committer
 from tests.controlplane.nodes import add_nodes, racks, remove_nodes
 from tests.controlplane.stack import ControlPlane
 from tests.live.edges import Leading, Scene, following

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from scheduler.kube.api import PLACEMENTS, Api
-from scheduler.kube.commit import Committer
-from scheduler.kube.grouping import gangs
-from scheduler.kube.records import body, new_record, placement, record_name, seats_of
-from scheduler.kube.watch import Watcher
+from scheduler.kube.bindings.commit import Committer
+from scheduler.kube.bindings.records import body, new_record, placement, record_name, seats_of
+from scheduler.kube.follow.watch import Watcher
+from scheduler.kube.group.grouping import gangs
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName

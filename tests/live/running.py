@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from scheduler.kube import wire
+from scheduler.kube.parse import wire
 from scheduler.replay import read
 from scheduler.state.resources import NOTHING, Resources
 from tests.controlplane.admin import Admin, ApiError, Object

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scheduler.kube.crds import MAX_MEMBERS
+from scheduler.kube.crd.crds import MAX_MEMBERS
 from tests.controlplane.admin import ApiError, Object
 from tests.controlplane.stack import ControlPlane
 from tests.deploy.applying import kubectl

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scheduler.kube.crdtable import CUSTOM_RESOURCES, CustomResource
-from scheduler.kube.verbs import VERBS, Right
+from scheduler.kube.crd.crdtable import CUSTOM_RESOURCES, CustomResource
+from scheduler.kube.crd.verbs import VERBS, Right
 from tests.controlplane.stack import ControlPlane
 from tests.deploy.applying import DEFINITIONS, Deployed, conditions, kubectl
 from tests.deploy.rendering import DEPLOY, WITHOUT_POD_GROUP, identity, render

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.kube import wire
 from scheduler.kube.api import NODES, PODS, Api, connect
-from scheduler.kube.bind import Binder
+from scheduler.kube.bindings.bind import Binder
 from scheduler.kube.errors import Conflict, Denied, NotFound
+from scheduler.kube.follow.listing import snapshot
+from scheduler.kube.follow.watch import Watcher
+from scheduler.kube.follow.watched import WATCHED
 from scheduler.kube.lease import Lease
-from scheduler.kube.listing import snapshot
-from scheduler.kube.watch import Watcher
-from scheduler.kube.watched import WATCHED
+from scheduler.kube.parse import wire
 from scheduler.state.events import Put, Removed
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Pod

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.kube import wire
-from scheduler.kube.expand import pods_of
+from scheduler.kube.parse import wire
+from scheduler.kube.parse.expand import pods_of
 from tests.controlplane import ControlPlane
 
 pytestmark = pytest.mark.live

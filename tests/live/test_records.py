@@ -2,8 +2,8 @@
 
 import pytest
 
-from scheduler.kube.commit import Bound, Committer, Partly, Refused
-from scheduler.kube.records import record_name
+from scheduler.kube.bindings.commit import Bound, Committer, Partly, Refused
+from scheduler.kube.bindings.records import record_name
 from tests.live.edges import Leading, Scene, make_gang, make_pod, nodes_of, placements, plan, the_gang, write
 
 pytestmark = pytest.mark.live

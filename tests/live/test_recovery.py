@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.kube.bind import Binder
-from scheduler.kube.commit import Bound, Committed
-from scheduler.kube.records import record_name
-from scheduler.kube.recover import Closed, Recovered, Recovery, Released, has_open_record
+from scheduler.kube.bindings.bind import Binder
+from scheduler.kube.bindings.commit import Bound, Committed
+from scheduler.kube.bindings.records import record_name
+from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, has_open_record
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
 from scheduler.state.record import Record

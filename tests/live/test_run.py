@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import plan
-from scheduler.kube.dump import dump_cluster
+from scheduler.kube.follow.dump import dump_cluster
 from tests.controlplane.admin import Admin, Object
 from tests.controlplane.nodes import TIER_0
 from tests.controlplane.stack import ControlPlane

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from scheduler.config import BackoffConfig
-from scheduler.kube.groups import GroupRef
+from scheduler.kube.group.groups import GroupRef
 from scheduler.service.attempts import REFUSED_SECONDS, RIPE_SECONDS, SPREAD, Attempts, Look
 from scheduler.state.gang import Gang, Waiting
 from scheduler.state.ids import NodeName

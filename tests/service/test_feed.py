@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scheduler.kube.grouping import Index, gangs
+from scheduler.kube.group.grouping import Index, gangs
 from scheduler.metrics import Metrics
 from scheduler.service.feed import Feed, newer
 from scheduler.state.cache import ClusterCache

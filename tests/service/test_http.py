@@ -9,8 +9,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from scheduler.kube.api import Api
 from scheduler.kube.errors import Denied
-from scheduler.kube.watch import Watcher
-from scheduler.kube.watched import WATCHED
+from scheduler.kube.follow.watch import Watcher
+from scheduler.kube.follow.watched import WATCHED
 from scheduler.metrics import Metrics
 from scheduler.service.http import OLDEST_SECONDS, STUCK_SECONDS, Server
 from tests.kube.faulty import Script, answer, named, refuse, reset, serving

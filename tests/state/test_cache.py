@@ -32,10 +32,10 @@ def test_a_pod_that_others_make_room_for_is_nominated_until_it_is_bound_or_gone(
     cache = told(node("n1"), coming)
     assert cache.nominated == (coming,)
     cache.apply(put(replace(coming, node=NodeName("n1"))))
-    assert cache.nominated == ()
+    assert not cache.nominated
     cache.apply(put(coming))
     cache.apply(gone(coming))
-    assert cache.nominated == ()
+    assert not cache.nominated
 
 
 def test_a_pod_on_a_node_that_is_not_told_of_yet_counts_once_the_node_comes() -> None:

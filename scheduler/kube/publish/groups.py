@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, get_args
 
-from scheduler.kube import names
 from scheduler.kube.api import Resource
-from scheduler.kube.groups import Grouping
-from scheduler.kube.podgroups import Condition, Phase, PodGroupStatus, gang_phase, least_advanced, pod_group_status
+from scheduler.kube.group import names
+from scheduler.kube.group.groups import Grouping
+from scheduler.kube.group.podgroups import Condition, Phase, PodGroupStatus, gang_phase, least_advanced, pod_group_status
 from scheduler.kube.publish.gangs import sentence, verdict
 from scheduler.kube.publish.said import SCHEDULE_TIMEOUT, Proof, StatusSaid, Told, status_of
 from scheduler.state.ids import GangKey

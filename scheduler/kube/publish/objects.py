@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from scheduler.kube import names
 from scheduler.kube.api import Resource
-from scheduler.kube.podgroups import Condition
-from scheduler.kube.policies import by_namespace, several_defaults
+from scheduler.kube.follow.watched import WATCHED
+from scheduler.kube.group import names
+from scheduler.kube.group.podgroups import Condition
+from scheduler.kube.group.policies import by_namespace, several_defaults
 from scheduler.kube.publish.said import EventSaid, StatusSaid
-from scheduler.kube.watched import WATCHED
 from scheduler.state.events import Id
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, Ref

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from scheduler.kube.api import Resource
-from scheduler.kube.podgroups import Condition
+from scheduler.kube.group.podgroups import Condition
 from scheduler.state.gang import Gang
 from scheduler.state.objects import Ref
 from scheduler.state.plan import Plan, Unplaced

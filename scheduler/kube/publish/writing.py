@@ -12,9 +12,9 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from scheduler.kube.api import PODS, STRATEGIC_PATCH, Api, Body, Resource
+from scheduler.kube.bindings.records import timestamp
 from scheduler.kube.errors import Conflict, NotFound
 from scheduler.kube.publish.said import EventSaid, PodSaid, Said, StatusSaid
-from scheduler.kube.records import timestamp
 
 EVENTS: Final = Resource(group="events.k8s.io", version="v1", plural="events")
 CONTROLLER: Final = "coterie"

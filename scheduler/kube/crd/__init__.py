@@ -1,0 +1,1 @@
+"""Our custom resources and our rights as models and tables, and the manifests that are written from them."""

@@ -1,0 +1,1 @@
+"""From pods to gangs: how a pod finds its group, what the group demands, why it waits."""

@@ -1,0 +1,208 @@
+"""What a gang demands of the topology: per question the first source that speaks wins.
+
+The order: annotation on the pod, on the workload, PodGroup, named policy, policies by selector, default policy, built-in defaults.
+The questions: required level, preferred levels (explicit weights replace all built-in ones), segments, NVLink, minMember.
+Whether the nodes carry a level that is named is not asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from scheduler.kube.group import names
+from scheduler.kube.group.annotations import Layer, read
+from scheduler.kube.group.policies import Policies
+from scheduler.state.gang import Advice, Demand, Preference, Segment, Waiting
+from scheduler.state.objects import Pod
+from scheduler.state.problems import InputProblem
+from scheduler.state.world import PodGroup, TopologyPolicy, Workload
+
+QUESTIONS: Final = ("required", "preferred", "segments", "nvlink", "min_member")
+TOPOLOGY: Final = QUESTIONS[:4]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A gang's demand, the minMember that somebody said, and what is to be told about them."""
+
+    demand: Demand
+    min_member: int | None = None
+    min_source: str = ""
+    advice: tuple[Advice, ...] = ()
+    waiting: Waiting | None = None
+    problems: tuple[InputProblem, ...] = ()
+
+
+@dataclass(slots=True)
+class _Found:
+    """Layers in order of precedence with what came up while reading them."""
+
+    layers: list[Layer]
+    advice: list[Advice]
+    waiting: list[Waiting]
+    problems: list[InputProblem]
+
+    def read(self, other: tuple[Layer, tuple[InputProblem, ...]]) -> Layer:
+        layer, problems = other
+        known = {(p.field, p.found) for p in self.problems}
+        self.problems += [p for p in problems if (p.field, p.found) not in known]
+        return layer
+
+
+def settle(pods: Sequence[Pod], workloads: Sequence[Workload], pod_group: PodGroup | None, policies: Policies) -> Settled:
+    """Settle what these members, in rank order, demand together; at least one."""
+    found = _Found([], [], [], [])
+    above = [found.read(_of_workload(workload)) for workload in workloads]
+    found.layers = [_of_pods(pods, found), *above]
+    _add_pod_group(pod_group, found)
+    _add_policies(pods, pod_group, policies, found)
+    winners = {question: next((layer for layer in found.layers if getattr(layer, question) is not None), None) for question in QUESTIONS}
+    required, preferred, segments, nvlink, least = (winners[question] for question in QUESTIONS)
+    sources = dict.fromkeys(layer.source for question in TOPOLOGY if (layer := winners[question]) is not None)
+    demand = Demand(
+        required=required.required if required else None,
+        preferred=preferred.preferred if preferred else None,
+        segments=(segments.segments or ()) if segments else (),
+        nvlink=(nvlink.nvlink or "unasked") if nvlink else "unasked",
+        source="; ".join(sources) or "built-in defaults",
+    )
+    found.problems += _segment_problems(demand.segments, segments) + _twice(demand.preferred, preferred)
+    found.waiting += [_invalid(problem) for problem in found.problems]
+    return Settled(
+        demand=demand,
+        min_member=least.min_member if least else None,
+        min_source=least.source if least else "",
+        advice=tuple(found.advice),
+        waiting=found.waiting[0] if found.waiting else None,
+        problems=(*found.problems, *(w.problem for w in found.waiting if w.problem is not None and w.problem not in found.problems)),
+    )
+
+
+def _invalid(problem: InputProblem) -> Waiting:
+    message = f"{problem.object} cannot be used: {problem.field} is {problem.found}, expected is {problem.expected}."
+    return Waiting(code="PodGroupInvalid", message=message, problem=problem)
+
+
+def _of_workload(workload: Workload) -> tuple[Layer, tuple[InputProblem, ...]]:
+    place = f"{workload.namespace}/{workload.name}"
+    return read(workload.annotations, source=f"{workload.kind} {place}", holder=f"{workload.kind}/{place}")
+
+
+def _of_pods(pods: Sequence[Pod], found: _Found) -> Layer:
+    """Return what the members' annotations say, the first by rank where they disagree."""
+    seen: dict[tuple[tuple[str, str], ...], Pod] = {}
+    for pod in pods:
+        said = tuple((key, pod.annotations[key]) for key in names.DEMAND_ANNOTATIONS if key in pod.annotations) if pod.annotations else ()
+        seen.setdefault(said, pod)
+    result = Layer(source=f"Pod {pods[0].key}")
+    for said, pod in seen.items():
+        layer = found.read(read(dict(said), source=f"Pod {pod.key}", holder=f"Pod/{pod.key}"))
+        for question in QUESTIONS:
+            ours, theirs = getattr(result, question), getattr(layer, question)
+            if ours is None and theirs is not None:
+                result = replace(result, **{question: theirs})
+            elif theirs not in (None, ours):
+                found.advice.append(_disagreement(pod, question, ours, theirs))
+    return result
+
+
+def _disagreement(pod: Pod, question: str, ours: object, theirs: object) -> Advice:
+    word = question.replace("_", "-")
+    message = f"Pod {pod.name} asks for {word} {_said(theirs)}, but a member before it by rank for {_said(ours)}: that one counts for the gang."
+    return Advice(level="warning", object=f"Pod/{pod.name}", field="metadata.annotations", message=message)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_said(item) for item in value)
+    if isinstance(value, Preference):
+        return f"{value.level} (weight {value.weight})"
+    if isinstance(value, Segment):
+        return f"{value.size} in one {value.required}" if value.required else f"{value.size}"
+    return str(value)
+
+
+def _add_pod_group(group: PodGroup | None, found: _Found) -> None:
+    if group is None:
+        return
+    place = f"{group.namespace}/{group.name}"
+    if group.problem:
+        field, _, said = group.problem.partition(": ")
+        problem = InputProblem(
+            object=f"PodGroup/{place}", field=field if said else "spec", found=said or group.problem, expected="a PodGroup that can be used"
+        )
+        found.waiting.append(Waiting(code="PodGroupInvalid", message=f"PodGroup {place} cannot be used: {group.problem}", problem=problem))
+    source = f"PodGroup {place}"
+    found.layers.append(Layer(source=source, required=group.required, segments=group.segments or None, min_member=group.min_member))
+    found.layers.append(found.read(read(group.annotations, source=source, holder=f"PodGroup/{place}")))
+
+
+def _add_policies(pods: Sequence[Pod], group: PodGroup | None, policies: Policies, found: _Found) -> None:
+    if group is not None and group.topology_policy is not None:
+        named = policies.by_name.get(group.topology_policy)
+        if named is None:
+            found.waiting.append(_missing_policy(group, group.topology_policy, policies))
+        else:
+            _add_policy(named, found)
+    selected = policies.selected(pods)
+    for policy in selected:
+        _add_policy(policy, found)
+    found.advice += _conflicts(selected)
+    for policy in policies.default[:1]:
+        _add_policy(policy, found)
+
+
+def _missing_policy(group: PodGroup, name: str, policies: Policies) -> Waiting:
+    known = ", ".join(sorted(policies.by_name)) or "none"
+    message = f"PodGroup {group.namespace}/{group.name} names the TopologyPolicy {name}, which does not exist; its namespace has: {known}."
+    problem = InputProblem(
+        object=f"PodGroup/{group.namespace}/{group.name}",
+        field="spec.topologyPolicy",
+        found=f"{name!r}",
+        expected=f"a TopologyPolicy of namespace {group.namespace}, which has: {known}",
+    )
+    return Waiting(code="PolicyMissing", message=message, problem=problem)
+
+
+def _add_policy(policy: TopologyPolicy, found: _Found) -> None:
+    place = f"{policy.namespace}/{policy.name}"
+    if policy.problem:
+        problem = InputProblem(object=f"TopologyPolicy/{place}", field="spec", found=policy.problem, expected="a TopologyPolicy that can be used")
+        found.waiting.append(Waiting(code="PodGroupInvalid", message=f"TopologyPolicy {place} cannot be used: {policy.problem}", problem=problem))
+    found.layers.append(Layer(source=f"TopologyPolicy {place}", required=policy.required, preferred=policy.preferred or None))
+
+
+def _conflicts(selected: Sequence[TopologyPolicy]) -> list[Advice]:
+    """Say which policies select the same gang and contradict the oldest of them."""
+    advice = []
+    for question in ("required", "preferred"):
+        speaking = [policy for policy in selected if getattr(policy, question)]
+        for policy in speaking[1:]:
+            if getattr(policy, question) != getattr(speaking[0], question):
+                message = (
+                    f"It selects the same pods as TopologyPolicy {speaking[0].name}, which is older and counts: the {question} topology differs."
+                )
+                advice.append(Advice(level="warning", object=f"TopologyPolicy/{policy.name}", field="spec.selector", message=message))
+    return advice
+
+
+def _segment_problems(segments: Sequence[Segment], layer: Layer | None) -> list[InputProblem]:
+    """Inner segments must divide the ones around them: cut otherwise, a segment would lie across the border of two."""
+    problems = []
+    for position, (outer, inner) in enumerate(pairwise(segments), start=1):
+        if outer == inner or inner.size > outer.size or outer.size % inner.size:
+            found = f"{inner.size} inside segments of {outer.size}"
+            expected = f"a divisor of {outer.size}, and no segment twice"
+            holder = layer.source.replace(" ", "/", 1) if layer else ""
+            problems.append(InputProblem(object=holder, field=f"segments[{position}].size", found=found, expected=expected))
+    return problems
+
+
+def _twice(preferred: Sequence[Preference] | None, layer: Layer | None) -> list[InputProblem]:
+    levels = [preference.level for preference in preferred or ()]
+    twice = sorted({level for level in levels if levels.count(level) > 1})
+    holder = layer.source.replace(" ", "/", 1) if layer else ""
+    return [InputProblem(object=holder, field="spec.preferredTopology", found=f"{level!r} twice", expected="each level once") for level in twice]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +17,10 @@ from scheduler import BadInput, Budget, plan
 from scheduler.dryrun import Question, answer
 from scheduler.replay import documents
 from scheduler.report import PlacementReport, dump
+from scheduler.solve import engines
+from scheduler.solve.problem import Problem
+from scheduler.solve.solution import Solution
+from scheduler.solve.solver import Solver
 from tests.raw import POD_GROUP, Raw, deployment, lws, lws_pod, node, pod, pod_group, policy, spec
 
 RACKS = [node("n1", rack="r1"), node("n2", rack="r1"), node("n3", rack="r2"), node("n4", rack="r2"), node("n5", rack="r2")]
@@ -255,3 +262,33 @@ def test_an_infeasible_gang_always_has_a_relaxation() -> None:
         (gang,) = plan(objects, cluster=RACKS).gangs
         assert gang.unplaced is not None
         assert (gang.status, len(gang.unplaced.relaxations) > 0) == ("INFEASIBLE", True)
+
+
+def test_loading_the_solver_is_no_part_of_the_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(loading: Callable[[], AbstractContextManager[None]]) -> Solver:
+        def solve(problem: Problem, budget: Budget) -> Solution:
+            with loading():
+                time.sleep(2)
+            return engines.default(problem, budget)
+
+        return solve
+
+    plan([lws()], cluster=RACKS)  # everything else is loaded
+    monkeypatch.setattr(engines, "watched", slow)
+    (gang,) = plan([lws()], cluster=RACKS).gangs
+    assert gang.decision.milliseconds < 2000
+
+
+def test_the_solver_is_loaded_apart_when_it_is_asked() -> None:
+    loaded: list[bool] = []
+
+    @contextmanager
+    def loading() -> Iterator[None]:
+        yield
+        loaded.append(True)
+
+    nodes = [node("n0", gpus=4), node("n1", gpus=2), node("n2", gpus=2)]
+    train = [pod_group(minimum=4), *(pod(f"p{at}", gpus=gpus, labels={POD_GROUP: "train"}) for at, gpus in enumerate((1, 1, 1, 3)))]
+    question = Question(objects=tuple(documents(train, file="objects")), cluster=tuple(documents(nodes, file="cluster")))
+    (gang,) = answer(replace(question, solver=engines.watched(loading))).report.gangs
+    assert (gang.decision.engine, loaded) == ("cpsat", [True])

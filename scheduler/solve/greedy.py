@@ -15,7 +15,7 @@ import numpy as np
 
 from scheduler.solve import beside
 from scheduler.solve import cost as costs
-from scheduler.solve.bounds import NEVER, Groups, Measure, bounds, lower, measures
+from scheduler.solve.bounds import NEVER, Bounds, Groups, Measure, bounds, lower, measures
 from scheduler.solve.grouping import codes
 from scheduler.solve.instance import Instance, occupied_classes
 from scheduler.solve.problem import Bools, Ints, LevelColumn
@@ -188,10 +188,13 @@ def fill(instance: Instance, classes: Ints, want: Ints, *, ties: bool = True) ->
     return merged(state.loads)
 
 
-def search(instance: Instance, want: Ints) -> tuple[Load, ...] | None:
-    """Return the best placement of all of ``want`` that descents into the most promising cells find, if any does."""
+def search(instance: Instance, want: Ints, known: Bounds | None = None) -> tuple[Load, ...] | None:
+    """Return the best placement of all of ``want`` that descents into the most promising cells find, if any does.
+
+    ``known``: the bounds of placing all of them, where they are worked out already.
+    """
     total = int(want.sum())
-    bound = bounds(instance, want, total)
+    bound = bounds(instance, want, total) if known is None else known
     best: tuple[Load, ...] | None = None
     ways = (True, False) if any(v.tie for v in instance.problem.levels) else (True,)
     for tries, (least, classes) in enumerate(_starts(instance, bound.classes)):

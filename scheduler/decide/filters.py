@@ -196,7 +196,7 @@ def _repelled(snapshot: Snapshot, pods: Iterable[Pod]) -> Bools:
     classes = classes_of(snapshot)
     newcomers = list(pods)
     away = np.zeros(len(classes.nodes), dtype=np.bool_)
-    for holder in snapshot.pods.values() if newcomers else ():
+    for holder in snapshot.repelling if newcomers else ():
         for term in holder.repels if holder.node in classes.position else ():
             codes = classes.label(term.topology_key)
             at = classes.position[holder.node or ""]

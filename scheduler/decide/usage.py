@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import compress
+from operator import is_not
 from typing import Final
 
 import numpy as np
@@ -75,8 +77,7 @@ def _built(snapshot: Snapshot) -> NodeTable:
 
 
 def _updated(known: NodeTable, pods: Mapping[PodUid, Pod]) -> NodeTable:
-    gone = [pod for uid, pod in known.pods.items() if pods.get(uid) is not pod]
-    come = [pod for uid, pod in pods.items() if known.pods.get(uid) is not pod]
+    gone, come = _missing(known.pods, pods), _missing(pods, known.pods)
     used = {resource: column.copy() for resource, column in known.used.items()}
     for sign, changed in ((-1, gone), (1, come)):
         for at, resource, amount in _amounts(changed, known.position):
@@ -84,6 +85,11 @@ def _updated(known: NodeTable, pods: Mapping[PodUid, Pod]) -> NodeTable:
                 used[resource] = np.zeros(len(known.position), dtype=np.int64)
             used[resource][at] = _cut(int(used[resource][at]) + sign * amount)
     return NodeTable(nodes=known.nodes, pods=pods, position=known.position, allocatable=known.allocatable, used=used)
+
+
+def _missing(these: Mapping[PodUid, Pod], there: Mapping[PodUid, Pod]) -> list[Pod]:
+    """Return the pods that the other mapping does not hold as they are; no Python code runs for each of the many that it does."""
+    return list(compress(these.values(), map(is_not, these.values(), map(there.get, these))))
 
 
 def _amounts(pods: Iterable[Pod], position: Mapping[str, int]) -> Iterable[tuple[int, str, int]]:

@@ -41,6 +41,11 @@ class Snapshot:
         """What all pods of a node take together."""
         return {name: total(p.used for p in pods) for name, pods in self.pods_on.items()}
 
+    @cached_property
+    def repelling(self) -> tuple[Pod, ...]:
+        """The pods that keep others away by a required anti-affinity: few, and asked for with every role."""
+        return tuple(pod for pod in self.pods.values() if pod.repels)
+
     def free(self, name: NodeName) -> Resources:
         """Return what a node has left; negative amounts where somebody over-committed it."""
         known = vars(self).get("used")  # worked out for all nodes already? else one node's pods are enough

@@ -63,6 +63,10 @@ check: $(DEV)  ## lint, types, import contracts, generated files, examples of th
 bench: $(RUNTIME)  ## measure what the docs claim
 	@$(BIN)/coterie bench
 
+.PHONY: bench-live
+bench-live: build-controlplane  ## the same on a real control plane, which it starts and stops
+	@$(BIN)/python -m tests.bench.live
+
 .PHONY: build-controlplane
 build-controlplane: $(DEV)
 	@$(BIN)/python -m tests.controlplane build

@@ -105,12 +105,19 @@ def _said(count: int, need: int, *, enough: bool) -> tuple[int, bool]:
 
 def best(ground: Ground, table: Ints) -> tuple[int, bool]:
     """Return the most members in a frontier, and whether they are enough."""
-    others = ground.grid.sum(axis=1)
-    totals = np.where(table.ravel() >= 0, table.ravel() + others, -1)
+    whole = core(ground, table)
+    return _said(whole if whole >= ground.need else int(_totals(ground, table).max()), ground.need, enough=whole >= ground.need)
+
+
+def core(ground: Ground, table: Ints) -> int:
+    """Return the most members in a frontier with all must-have roles among them; -1 where those do not fit."""
     must = np.array([r.must for r in ground.roles[:-1]], dtype=np.int64)
     complete = (ground.grid >= must).all(axis=1) & (table.ravel() >= ground.roles[-1].must)
-    core = int(totals[complete].max(initial=-1))
-    return _said(core if core >= ground.need else int(totals.max()), ground.need, enough=core >= ground.need)
+    return int(_totals(ground, table)[complete].max(initial=-1))
+
+
+def _totals(ground: Ground, table: Ints) -> Ints:
+    return np.where(table.ravel() >= 0, table.ravel() + ground.grid.sum(axis=1), -1)
 
 
 def frontier(ground: Ground, nodes: Ints, free: Ints) -> Ints:

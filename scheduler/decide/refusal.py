@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from scheduler.decide import room
 from scheduler.decide.arrays import Arrays, Checks, pods_of
 from scheduler.decide.demand import Wish, Wishes
+from scheduler.decide.survey import most as most_counted
+from scheduler.decide.survey import survey_of
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Gang
@@ -94,7 +96,8 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
         code = blocked[0] if blocked else "NotEnoughRoom"
         return _unplaced(gang, code, "No placement exists.", engine=solution.engine)
     listed = room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
-    most = len(gang.fixed) + room.fits(ask.arrays.problem, ask.solver, ask.budget)
+    counted = most_counted(survey_of(ask.snapshot, gang, ask.checks))
+    most = len(gang.fixed) + (room.fits(ask.arrays.problem, ask.solver, ask.budget) if counted is None else counted)
     # Best fit also counts domains in which the workers have room and the leader has none; there no gang fits.
     listed = tuple(sorted((replace(r, room=min(r.room, most)) for r in listed), key=lambda r: (-r.room, r.domain)))
     if blocked:

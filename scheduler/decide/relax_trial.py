@@ -55,7 +55,13 @@ class Trial:
         """Return the relaxation when the gang fits with it."""
         if not self.writable(found.changes):
             return None
-        return None if self.place(snapshot or self.snapshot, gang or self.gang) is None else found
+        return None if self.place(snapshot or self.snapshot, _weightless(gang or self.gang)) is None else found
+
+
+def _weightless(gang: Gang) -> Gang:
+    """Return the gang without weights: whether it fits does not depend on them, and no search for the least cost is made."""
+    demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
+    return replace(gang, demand=demand)
 
 
 def trial_of(snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | None, *, tries: int, fits: int | None) -> Trial:

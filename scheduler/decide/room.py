@@ -35,31 +35,11 @@ def unpriced(problem: Problem, *, required: bool, need: int) -> Problem:
 
 def fits(problem: Problem, solver: Solver, budget: Budget) -> int:
     """Return the most pods that fit under the same required levels, the leaders among them; the most found when the budget ends first."""
-    if _alike(problem):
-        known = instance(_merged(problem))
-        most = max((_single(known, known.play[known.cell[known.play] == c]) for c in range(known.cells)), default=0)
-        return most if most >= problem.must.sum() else 0
+    if len(problem.count) == 1:
+        return max((_single(known, known.play[known.cell[known.play] == c]) for known in [instance(problem)] for c in range(known.cells)), default=0)
     solution: Solution = solver(unpriced(problem, required=True, need=max(1, int(problem.must.sum()))), budget)
     found = solution.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
     return sum(sum(load.pods) * load.nodes for load in solution.loads) if found else 0
-
-
-def _alike(problem: Problem) -> bool:
-    """Tell whether the roles differ in name only (a leader and its workers from one template): counting them as one is exact."""
-    equal = (problem.request == problem.request[0]).all() and (problem.allowed == problem.allowed[0]).all()
-    return bool(equal and (problem.conflict == problem.conflict[0, 0]).all())
-
-
-def _merged(problem: Problem) -> Problem:
-    """Return the problem with all pods in one role."""
-    return replace(
-        problem,
-        count=problem.count.sum(keepdims=True),
-        must=problem.must.sum(keepdims=True),
-        request=problem.request[:1],
-        conflict=problem.conflict[:1, :1],
-        allowed=problem.allowed[:1],
-    )
 
 
 def rooms(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: Checks) -> tuple[Room, ...]:

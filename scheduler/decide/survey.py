@@ -10,13 +10,15 @@ import numpy as np
 
 from scheduler.decide import usage
 from scheduler.decide.arrays import LEADER, Checks, roles
-from scheduler.decide.counting import LARGEST, Ground, Ints, Role, capacity, order_of
+from scheduler.decide.counting import LARGEST, Ground, Ints, Role, capacity, core, frontier, order_of
 from scheduler.state.gang import Gang
 from scheduler.state.objects import Shape
 from scheduler.state.resources import PODS
 from scheduler.state.snapshot import Snapshot
 
 NVLINK: Final = "nvlink"
+_COUNTED: Final = 64
+"""Most combinations of role counts that `most` counts: beyond that a search is quicker."""
 CLUSTER: Final = "cluster"
 """Name of the one group of a gang without a required level."""
 
@@ -107,6 +109,19 @@ def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
         unknown=unknown,
         pinned=tuple(pinned),
     )
+
+
+def most(survey: Survey) -> int | None:
+    """Return the most pending members that one domain holds, the must-have ones among them; ``None`` where that takes a search."""
+    ground = survey.ground
+    if not ground.roles or int(np.prod(ground.dims)) > _COUNTED:
+        return None
+    members, counts, found = _members(ground), [r.count for r in ground.roles], 0
+    for group in survey.groups:
+        if int(np.minimum(members[:, group.nodes].sum(axis=1), counts).sum()) <= found:
+            break  # the groups are in this order
+        found = max(found, core(ground, frontier(ground, group.nodes, ground.free)))
+    return found if found < ground.need else None
 
 
 def _members(ground: Ground) -> Ints:

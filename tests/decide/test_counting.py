@@ -7,21 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from scheduler.decide import filters, relax_free
+from scheduler.decide.arrays import arrays
 from scheduler.decide.counting import Ground, Ints, Role, frontier
+from scheduler.decide.demand import wishes
 from scheduler.decide.place import Checks, place
+from scheduler.decide.relax import relax
 from scheduler.decide.relax_free import free
 from scheduler.decide.relax_trial import trial_of
 from scheduler.decide.room import fits
+from scheduler.decide.survey import most, survey_of
 from scheduler.solve import engines
-from scheduler.solve.problem import Problem
-from scheduler.solve.solution import Solution
 from scheduler.solve.solver import Budget
+from scheduler.state.gang import Demand, Gang, Preference
+from scheduler.state.plan import Placed, Plan, Unplaced
+from scheduler.state.snapshot import Snapshot
 from tests.builders import gang, node, pod, shape, snapshot
-from tests.solve import problems
 
 CHECKS = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
 
@@ -83,12 +87,30 @@ def test_pods_that_are_not_in_the_way_are_put_back_many_at_a_time(monkeypatch: p
     assert counted < 100
 
 
-def test_the_most_that_fits_of_roles_that_differ_in_name_only_needs_no_search() -> None:
-    def search(problem: Problem, budget: Budget) -> Solution:
-        raise AssertionError(f"no search is needed, but {problem} is asked with {budget}")
+@settings(deadline=None, max_examples=60)
+@given(some.lists(some.integers(0, 5), min_size=1, max_size=5), some.integers(0, 4), some.integers(1, 3), some.integers(2, 5))
+def test_the_most_that_fits_is_counted_as_it_is_searched(rooms: list[int], leader: int, worker: int, size: int) -> None:
+    world = snapshot([node(f"n{at}", rack=f"r{at % 2}", gpus=gpus) for at, gpus in enumerate(rooms)])
+    who = gang(pods=size, leader=shape(gpus=leader), worker=shape(gpus=worker), demand=Demand(required="rack"))
+    counted = most(survey_of(world, who, CHECKS))
+    found = place(world, who, engines.default, Budget(), CHECKS)
+    made = arrays(world, who, wishes(world, who).levels, CHECKS)
+    assert made is not None
+    if isinstance(found, Placed):
+        assert counted is None
+    else:
+        assert isinstance(found, Unplaced)
+        assert counted == found.fits == fits(made.problem, engines.default, Budget())
 
-    # Racks of 3 and 2 GPUs, a leader and four workers of one GPU each.
-    two_racks = problems.problem(nodes=(1, 1), free=(3, 2), count=(1, 4), request=(1, 1), must=(1, 0), levels=(problems.racks(0, 1, required=True),))
-    assert fits(two_racks, search, Budget()) == 3
-    with pytest.raises(AssertionError, match="no search"):
-        fits(problems.problem(nodes=(1, 1), free=(3, 2), count=(1, 4), request=(2, 1), must=(1, 0)), search, Budget())
+
+def test_whether_a_change_is_enough_is_asked_without_weights() -> None:
+    asked: list[Demand] = []
+
+    def once(world: Snapshot, who: Gang) -> Plan:
+        asked.append(who.demand)
+        return place(world, who, engines.default, Budget(), CHECKS, explained=False)
+
+    world = snapshot([node("n1", rack="r1"), node("n2", rack="r2")])
+    relax(world, gang(demand=Demand(required="rack", preferred=(Preference(level="host", weight=5),))), once)
+    assert asked
+    assert {(demand.preferred, demand.nvlink) for demand in asked} == {((), "ignore")}

@@ -50,6 +50,7 @@ def _fields(counts: Sequence[int], room: Sequence[tuple[int, int]], allowed: Seq
     }
 
 
+@settings(deadline=None)
 @given(
     some.lists(some.integers(1, 4), min_size=1, max_size=3),
     some.lists(some.tuples(some.integers(0, 9), some.integers(0, 9), some.booleans()), min_size=1, max_size=5),

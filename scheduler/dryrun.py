@@ -23,7 +23,7 @@ from scheduler.replay import Document, Sorted, documents, merged, without_nodes,
 from scheduler.report import PlacementReport
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget, Solver
-from scheduler.state.gang import Gang
+from scheduler.state.gang import Advice, Gang
 from scheduler.state.objects import Pod
 from scheduler.state.plan import NodeVerdict, Placed, Plan, Unplaced
 from scheduler.state.problems import BadInput, InputProblem
@@ -97,7 +97,7 @@ def answer(question: Question) -> Answer:
     report = PlacementReport(
         cluster=reports.cluster_of(snapshot),
         gangs=rows,
-        advice=[reports.advice_row(a) for a in dict.fromkeys((*together.advice, *found.advice))],
+        advice=[reports.advice_row(a) for a in dict.fromkeys((*together.advice, *found.advice, *_splits(snapshot)))],
         ignored=list(wanted.ignored),
     )
     return Answer(report=report, snapshot=snapshot)
@@ -156,6 +156,13 @@ def snapshot_of(together: Sorted, levels: Sequence[CustomLevel] = ()) -> Snapsho
 def observe(cluster: Sequence[Document], levels: Sequence[CustomLevel] = ()) -> Snapshot:
     """Make the snapshot of cluster documents alone; raises `BadInput`."""
     return snapshot_of(world(cluster, planned=False), levels)
+
+
+def _splits(snapshot: Snapshot) -> Iterator[Advice]:
+    """Say which domains are kept apart although their labels have one name: a gang that does not fit may be owed to a wrong label."""
+    for warning in snapshot.topology.warnings:
+        if warning.code == "SplitDomain":
+            yield Advice(level="warning", object=f"Node/{warning.nodes[0]}", field=f"metadata.labels[{warning.level}]", message=warning.message)
 
 
 def _judge(snapshot: Snapshot, found: Plan) -> tuple[str, ...]:

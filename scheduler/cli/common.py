@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -75,18 +75,15 @@ def write_file(path: Path, text: str) -> None:
 @contextmanager
 def errors(form: Format = Format.table) -> Iterator[None]:
     """Turn bad input, an unreachable cluster and Ctrl-C into a sentence and an exit status; bugs keep their traceback."""
-    from scheduler.kube.errors import ApiError
+    from scheduler.kube.errors import ApiError, NotConfigured
 
     try:
         yield
     except BadInput as error:
-        if form is not Format.table:
-            from scheduler.report import PlacementReport, dump, problem_row
-
-            emit(dump(PlacementReport(problems=[problem_row(p) for p in error.problems])), form)
-        for problem in error.problems:
-            say(f"bad input: {problem}")
-        raise typer.Exit(Exit.BAD_INPUT) from None
+        _refuse(form, error.problems, [str(problem) for problem in error.problems])
+    except NotConfigured as error:
+        problem = InputProblem(field="--kubeconfig", found=str(error), expected="a kubeconfig that can be used")
+        _refuse(form, [problem], [str(error)])
     except ApiError as error:
         say(f"coterie: {error}")
         raise typer.Exit(Exit.ERROR) from None
@@ -94,3 +91,14 @@ def errors(form: Format = Format.table) -> Iterator[None]:
         # The reader of our output went away (`| head`): nothing is wrong, and Python must not complain at exit.
         sys.stderr.close()
         raise typer.Exit(Exit.OK) from None
+
+
+def _refuse(form: Format, problems: Sequence[InputProblem], sentences: Sequence[str]) -> NoReturn:
+    """Say what is wrong with the input: sentences on stderr, and the report's problems on stdout where a program reads."""
+    if form is not Format.table:
+        from scheduler.report import PlacementReport, dump, problem_row
+
+        emit(dump(PlacementReport(problems=[problem_row(p) for p in problems])), form)
+    for sentence in sentences:
+        say(f"bad input: {sentence}")
+    raise typer.Exit(Exit.BAD_INPUT) from None

@@ -161,7 +161,7 @@ def test_a_gang_is_explained_from_the_live_cluster_and_from_its_snapshot(
 
 def test_without_a_kubeconfig_it_says_what_was_looked_for(tmp_path: Path) -> None:
     done = coterie("run", HOME=str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "There is no kubeconfig" in done.stderr
     assert "Traceback" not in done.stderr
 

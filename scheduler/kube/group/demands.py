@@ -14,6 +14,7 @@ from typing import Final
 
 from scheduler.kube.group import names
 from scheduler.kube.group.annotations import Layer, read
+from scheduler.kube.group.misspelt import misspelt
 from scheduler.kube.group.policies import Policies
 from scheduler.state.gang import Advice, Demand, Preference, Segment, Waiting
 from scheduler.state.objects import Pod
@@ -59,6 +60,8 @@ def settle(pods: Sequence[Pod], workloads: Sequence[Workload], pod_group: PodGro
     found.layers = [_of_pods(pods, found), *above]
     _add_pod_group(pod_group, found)
     _add_policies(pods, pod_group, policies, found)
+    holders = [(f"{w.kind}/{w.name}", w.annotations) for w in workloads] + [(f"Pod/{pod.name}", pod.annotations) for pod in pods if pod.annotations]
+    found.advice += misspelt(holders)
     winners = {question: next((layer for layer in found.layers if getattr(layer, question) is not None), None) for question in QUESTIONS}
     required, preferred, segments, nvlink, least = (winners[question] for question in QUESTIONS)
     sources = dict.fromkeys(layer.source for question in TOPOLOGY if (layer := winners[question]) is not None)

@@ -5,13 +5,15 @@ What is to be planned and what exists are sorted apart (`world`) and then put to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scheduler.kube.group import names
 from scheduler.kube.parse import expand, wire
 from scheduler.kube.parse.documents import Document, unfold
+from scheduler.kube.parse.group_fields import PolicySpec, RunAiSpec
 from scheduler.kube.parse.kinds import Kind, find, group_of, named
 from scheduler.kube.parse.reading import object_name
 from scheduler.state.gang import Advice
@@ -155,6 +157,8 @@ class _Sorter:
 
     def _pod_group(self, document: Document) -> None:
         found = wire.pod_group(document.raw, namespace=self._namespace)
+        if found.api_version == "scheduling.run.ai/v1":
+            self._advice += unknown_fields(document.raw, RunAiSpec.__annotations__)
         key = (found.namespace, found.name)
         other = self._groups.get(key)
         if other is None or found.api_version == "scheduling.run.ai/v1":
@@ -162,6 +166,7 @@ class _Sorter:
 
     def _policy(self, document: Document) -> None:
         found = wire.topology_policy(document.raw, namespace=self._namespace)
+        self._advice += unknown_fields(document.raw, PolicySpec.__annotations__)
         self._policies[found.namespace, found.name] = found
 
     def _workload(self, document: Document) -> None:
@@ -206,3 +211,13 @@ class _Sorter:
                 message = f"These pods are left to {other}: without `schedulerName: {names.SCHEDULER_NAME}` Coterie does not place them."
                 name = object_name({"metadata": {"name": document.raw["metadata"]["name"]}}, document.kind)
                 self._advice.append(Advice(level="warning", object=name, field=path, message=message))
+
+
+def unknown_fields(raw: Mapping[str, Any], known: Iterable[str]) -> Iterator[Advice]:
+    """Warn of fields of our own kinds that the API server would prune with a warning."""
+    names_of = list(known)
+    spec = raw.get("spec")
+    for name in sorted(set(spec) - set(names_of)) if isinstance(spec, Mapping) else ():
+        near = difflib.get_close_matches(str(name), names_of, n=1)
+        message = "This field is not known and has no effect" + (f"; the nearest that is known is spec.{near[0]}." if near else ".")
+        yield Advice(level="warning", object=f"{raw.get('kind')}/{raw['metadata']['name']}", field=f"spec.{name}", message=message)

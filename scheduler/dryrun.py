@@ -89,7 +89,7 @@ def answer(question: Question) -> Answer:
     if not together.nodes:
         raise without_nodes(question.cluster, file=question.cluster[0].file if question.cluster else "cluster")
     snapshot = snapshot_of(together, question.levels)
-    found = grouping.gangs(together.world, scheduler_name=None)
+    found = grouping.gangs(together.world, scheduler_name=None, lone=together.standing)
     if found.problems:
         raise BadInput(_located(found.problems, question.objects))
     gangs = _asked(found, wanted.world)

@@ -132,17 +132,26 @@ def test_a_bound_leader_draws_its_worker_to_its_rack() -> None:
     assert [m.bound for m in report.gangs[0].members] == [True, False]
 
 
-def test_bound_pods_of_a_deployment_stand_for_as_many_planned_ones() -> None:
+def of_replica_set(name: str) -> Raw:
+    """Return a pod of the Deployment web that runs on n4, as its ReplicaSet made it."""
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d8f", "uid": "rs", "controller": True}
-    running = [
-        pod(f"web-5d8f-{end}", on="n4", gpus=4, labels={"app": "web", "pod-template-hash": "5d8f"}, ownerReferences=[owner])
-        for end in ("x2k4v", "q9z7p")
-    ]
+    return pod(name, on="n4", gpus=4, labels={"app": "web", "pod-template-hash": "5d8f"}, ownerReferences=[owner])
+
+
+def test_bound_pods_of_a_deployment_stand_for_as_many_planned_ones() -> None:
+    running = [of_replica_set("web-5d8f-x2k4v"), of_replica_set("web-5d8f-q9z7p")]
     report = plan([deployment(replicas=3, min_member="3")], cluster=[*RACKS, *running])
     (gang,) = report.gangs
     assert (gang.status, gang.min_member) == ("OPTIMAL", 3)
     assert sorted((str(m.node), m.bound) for m in gang.members)[-2:] == [("n4", True), ("n4", True)]
     assert [m.bound for m in gang.members].count(False) == 1
+
+
+def test_pods_of_a_running_deployment_are_reported_though_each_is_alone() -> None:
+    running = [of_replica_set("web-5d8f-x2k4v"), of_replica_set("web-5d8f-q9z7p"), pod("stranger", on="n5")]
+    report = plan([deployment(replicas=3)], cluster=[*RACKS, *running])
+    assert sorted(m.bound for gang in report.gangs for m in gang.members) == [False, True, True]
+    assert {gang.name for gang in report.gangs} >= {"web-5d8f-x2k4v", "web-5d8f-q9z7p"}
 
 
 def test_a_workload_that_runs_as_a_whole_is_reported_with_its_cost() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -37,13 +36,14 @@ def merged(cluster: Sorted, planned: Sorted) -> Sorted:
     )
     bound = {uid: pod for uid, pod in cluster.world.pods.items() if pod.node is not None}
     waiting = (pod for pod in cluster.world.pods.values() if pod.node is None and pod.nominated_node is not None and not pod.finished)
-    new = _new_pods(bound, planned.world.pods, world)
+    new, standing = _new_pods(bound, planned.world.pods, world)
     taken = {pod.key for pod in new.values()}
     return Sorted(
         nodes={**cluster.nodes, **planned.nodes},
         world=replace(world, pods={**bound, **new}),
         levels=(*cluster.levels, *planned.levels),
         nominated=tuple(sorted((pod for pod in waiting if pod.key not in taken), key=lambda pod: (pod.key, pod.uid))),
+        standing=standing,
         ignored=planned.ignored,
         advice=(*cluster.advice, *planned.advice),
     )
@@ -72,20 +72,26 @@ def _stays(pod: Pod) -> bool:
     return pod.node is not None and not pod.finished and not pod.terminating
 
 
-def _new_pods(bound: Mapping[PodUid, Pod], planned: Mapping[PodUid, Pod], world: World) -> dict[PodUid, Pod]:
-    """Return the planned pods that no bound pod stands for, owners' UIDs as the cluster knows them."""
-    staying = [pod for pod in bound.values() if _stays(pod)]
-    keys = {pod.key for pod in staying}
-    standing = Counter(_origin(pod, world) for pod in staying)
+def _new_pods(bound: Mapping[PodUid, Pod], planned: Mapping[PodUid, Pod], world: World) -> tuple[dict[PodUid, Pod], frozenset[PodUid]]:
+    """Return the planned pods that no bound pod stands for, owners' UIDs as the cluster knows them; and the bound pods that stand for one."""
+    staying = sorted((pod for pod in bound.values() if _stays(pod)), key=lambda pod: (pod.key, pod.uid), reverse=True)
+    named = {pod.key: pod.uid for pod in staying}
+    numbered: dict[_Origin, list[PodUid]] = {}
+    for pod in staying:
+        origin = _origin(pod, world)
+        if origin is not None:
+            numbered.setdefault(origin, []).append(pod.uid)
     found: dict[PodUid, Pod] = {}
+    standing: set[PodUid] = set()
     for uid, pod in planned.items():
         origin = _origin(pod, world)
-        by_number = origin is not None and standing[origin] > 0
-        if by_number:
-            standing[origin] -= 1
-        elif pod.key not in keys:
+        if origin is not None and numbered.get(origin):
+            standing.add(numbered[origin].pop())
+        elif pod.key in named:
+            standing.add(named[pod.key])
+        else:
             found[uid] = replace(pod, owner=_known(pod.owner, pod.namespace, world))
-    return found
+    return found, frozenset(standing)
 
 
 def _origin(pod: Pod, world: World) -> _Origin | None:

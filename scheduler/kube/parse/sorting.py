@@ -36,6 +36,8 @@ class Sorted:
     """Topology objects (Kueue's, Grove's), raw: `topology.levels_of` reads them."""
     nominated: tuple[Pod, ...] = ()
     """Pods without a node for which one is being emptied; filled by `merging`."""
+    standing: frozenset[PodUid] = frozenset()
+    """Bound pods that stand for a planned one; filled by `merging`."""
     ignored: tuple[str, ...] = ()
     """Objects that no placement reads, as ``Kind/name``, in the order of the input."""
     advice: tuple[Advice, ...] = ()

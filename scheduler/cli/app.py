@@ -15,13 +15,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    ("run", run.run),
-    ("plan", plan.plan),
-    ("explain", explain.explain),
-    ("topology", topology.topology),
-    ("snapshot", snapshot.snapshot),
-    ("test", run_cases.run_cases),
-    ("bench", bench.bench),
+    ("run", run.run, "run the scheduler"),
+    ("plan", plan.plan, "where every pod of a manifest would go, and why"),
+    ("explain", explain.explain, "why a gang waits, or where it runs and at what cost"),
+    ("topology", topology.topology, "levels and domains of a cluster's nodes"),
+    ("snapshot", snapshot.snapshot, "write the cluster to a file that plan reads"),
+    ("test", run_cases.run_cases, "run placement cases"),
+    ("bench", bench.bench, "measure what the documentation claims"),
 )
-for name, command in COMMANDS:
-    app.command(name)(command)
+for name, command, summary in COMMANDS:
+    app.command(name, short_help=summary)(command)

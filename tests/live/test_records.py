@@ -70,6 +70,8 @@ async def test_a_settled_gang_that_grows_rewrites_its_record_with_a_higher_epoch
     make_pod(scene.admin, scene.place, "train-2", group="train")
     await scene.follower.until(lambda: [g for g in scene.follower.gangs(scene.place) if len(g.members) == 3 and len(g.fixed) == 2])
     [gang] = scene.follower.gangs(scene.place)
+    # Pods and records come on two watches: the pods may be told as bound before the record is told as settled.
+    await scene.follower.until(lambda: (known := scene.follower.record(gang)) is not None and not known.open)
     assert isinstance(await scene.committer.commit(plan(gang, scene.nodes), scene.follower.record(gang)), Bound)
     [record] = placements(scene.admin, scene.place)
     assert (record["spec"]["epoch"], record["status"]["observedEpoch"], len(record["spec"]["members"])) == (2, 2, 3)

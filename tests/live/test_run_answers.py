@@ -91,7 +91,7 @@ def test_a_gang_that_waits_too_long_is_told_so_and_bound_when_the_cluster_change
     for node in ("h100-b2-1", "h100-b2-4"):
         admin.patch(f"/api/v1/nodes/{node}", {"metadata": {"labels": {"mark": "new"}}})
     assert set(bound(admin, namespace, 2).values()) == {"h100-b2-1", "h100-b2-4"}
-    admin.wait(lambda: admin.get(path)["status"]["phase"] == "Running")
+    admin.wait(lambda: admin.get(path).get("status", {}).get("phase") == "Running")
 
 
 @pytest.mark.usefixtures("scheduler")

@@ -56,7 +56,7 @@ def test_what_a_killed_scheduler_committed_is_bound_as_its_record_says(control_p
     said = {member["pod"]: member["node"] for member in record["spec"]["members"]}
     with running(kubeconfig):
         assert bound(admin, namespace, 24) == said
-        admin.wait(lambda: admin.items(RECORDS.format(namespace))[0]["status"]["phase"] == "Bound", what="the record is settled")
+        admin.wait(lambda: admin.items(RECORDS.format(namespace))[0].get("status", {}).get("phase") == "Bound", what="the record is settled")
     (after,) = admin.items(RECORDS.format(namespace))
     assert after["spec"]["epoch"] == record["spec"]["epoch"]
 

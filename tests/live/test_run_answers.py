@@ -71,7 +71,7 @@ def test_what_is_not_checked_yet_leaves_the_pod_pending_and_is_named(control_pla
     told = said(admin, namespace, "odd")
     assert told["reason"] == "NotChecked"
     assert "spec.volumes[0]" in told["message"]
-    assert events(admin, namespace, "FailedScheduling")
+    assert admin.wait(lambda: events(admin, namespace, "FailedScheduling"), what="the event")
 
 
 @pytest.mark.usefixtures("scheduler")

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,17 +131,23 @@ class Cluster:
 
     def remove(self) -> None:
         """Take everything away, and all that was scheduled onto it, in an order in which nothing is made anew."""
-        for found in self.admin.items("/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"):
-            self.admin.delete(f"{SETS.format(found['metadata']['namespace'])}/{found['metadata']['name']}", missing_ok=True)
-        self.admin.wait(self._empty, 60, interval=0.2, what="the nodes are empty")
+        sweep(self.admin, self.nodes)
         for name in self.nodes:
             self.admin.delete(f"/api/v1/nodes/{name}", missing_ok=True)
 
-    def _empty(self) -> bool:
-        left = [each for each in self.admin.items("/api/v1/pods") if each["spec"].get("nodeName") in self.nodes or ours(each)]
+
+def sweep(admin: Admin, nodes: Collection[str] = ()) -> None:
+    """Delete every pod on these nodes and every pod of ours, wherever it is, and wait until they are gone."""
+
+    def gone() -> bool:
+        left = [each for each in admin.items("/api/v1/pods") if each["spec"].get("nodeName") in nodes or ours(each)]
         for each in left:
-            remove_pod(self.admin, each)
+            remove_pod(admin, each)
         return not left
+
+    for found in admin.items("/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"):
+        admin.delete(f"{SETS.format(found['metadata']['namespace'])}/{found['metadata']['name']}", missing_ok=True)
+    admin.wait(gone, 60, interval=0.2, what="the nodes are empty")
 
 
 def ours(obj: Object) -> bool:
@@ -151,6 +157,7 @@ def ours(obj: Object) -> bool:
 
 def build(admin: Admin, path: Path) -> Cluster:
     """Make the cluster of a fixture: KWOK plays its nodes, its pods run."""
+    sweep(admin)  # pods that tests before left pending would take the new nodes first
     documents = [document.raw for document in read([path], snapshot=True)]
     nodes = [_played(raw) for raw in documents if raw["kind"] == "Node"]
     cluster = Cluster(admin=admin, nodes=add_nodes(admin, nodes, timeout=60), pods=[])

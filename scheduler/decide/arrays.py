@@ -11,7 +11,7 @@ import numpy as np
 from scheduler.decide.demand import Wish
 from scheduler.decide.usage import LARGEST, NodeTable, table
 from scheduler.solve.grouping import codes
-from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem
+from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem, Rows
 from scheduler.state.gang import Gang, Member
 from scheduler.state.objects import Pod, Shape
 from scheduler.state.resources import GPU, PODS
@@ -48,7 +48,7 @@ class Arrays:
     problem: Problem
     roles: tuple[tuple[Member, ...], ...]
     """Pending members by role, those first that are placed first where not all are: the oldest."""
-    classes: tuple[Ints, ...]
+    classes: Rows
     """Positions of the nodes of each class: the fullest first, then by name."""
     overcommitted: Ints
     """Positions of nodes where pods use more than there is; they count as having nothing left of it."""
@@ -90,19 +90,20 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
         len(useful),
     )
     order = np.lexsort((useful, worth[useful], class_of))
-    classes = tuple(np.split(useful[order], np.searchsorted(class_of[order], np.arange(1, len(first))))) if len(first) else ()
+    start = np.searchsorted(class_of[order], np.arange(len(first) + 1))
+    classes = Rows(flat=useful[order], start=start)
     problem = Problem(
         count=count,
         must=np.array([len(members) if members[0].role == LEADER else 0 for members in groups], dtype=np.int64),
         need=max(0, gang.min_member - len(gang.fixed)),
         request=request,
         conflict=_conflicts(shapes, checks),
-        nodes=np.array([len(c) for c in classes], dtype=np.int64),
+        nodes=np.diff(start),
         free=room[first],
         allowed=fits[:, useful][:, first],
         occupied_host=occupied[useful][first],
         levels=tuple(_level(known, gang, w, c, of_class=useful[first], worth=worth) for w, c in zip(wishes, columns, strict=True)),
-        worth=tuple(worth[c] for c in classes),
+        worth=Rows(flat=worth[useful[order]], start=start),
     )
     return Arrays(problem=problem, roles=groups, classes=classes, overcommitted=_overcommitted(known, names))
 

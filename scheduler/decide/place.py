@@ -65,7 +65,7 @@ def _nodes(snapshot: Snapshot, made: Arrays, solution: Solution) -> _Nodes:
     wanted = [0] * len(made.classes)
     for load in solution.loads:
         wanted[load.node_class] += load.nodes
-    chosen = [spots(snapshot.topology, c, w, n) for c, w, n in zip(made.classes, made.problem.worth, wanted, strict=True)]
+    chosen = {c: spots(snapshot.topology, made.classes[c], made.problem.worth[c], n) for c, n in enumerate(wanted) if n}
     for load in sorted(solution.loads, key=lambda one: (one.node_class, [-n for n in one.pods])):
         start = taken[load.node_class]
         taken[load.node_class] += load.nodes

@@ -53,7 +53,7 @@ def rooms(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: 
     here = _fixed(snapshot, gang, column)
     listed = sorted(here) if here and wish is not None else range(len(names))
     known = instance(made.problem)
-    of_class = np.array([column[nodes[0]] for nodes in made.classes], dtype=np.int64)
+    of_class = column[made.classes.first]
     judge = _Judge.of(snapshot, made, checks, column, len(names))
     found = []
     for domain in listed:

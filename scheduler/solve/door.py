@@ -11,7 +11,7 @@ from scheduler.solve import greedy
 from scheduler.solve.bounds import Bounds, bounds, in_play
 from scheduler.solve.coupled import sharpen
 from scheduler.solve.instance import Instance, instance
-from scheduler.solve.problem import Ints, LevelColumn, Problem
+from scheduler.solve.problem import Ints, LevelColumn, Problem, Rows
 from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.solver import Budget, Exact, Start
 
@@ -126,7 +126,7 @@ def core_of(problem: Problem, loads: tuple[Load, ...]) -> tuple[Load, ...] | Non
         allowed=np.ones((roles, len(loads)), dtype=np.bool_),
         occupied_host=problem.occupied_host[classes],
         levels=tuple(_rows(v, classes) for v in problem.levels),
-        worth=tuple(problem.worth[c] for c in classes.tolist()),
+        worth=Rows.of(tuple(problem.worth[c] for c in classes.tolist())),
     )
     known = instance(inner)
     found = (greedy.search(known, want) for want in _cores(problem))

@@ -28,6 +28,9 @@ class Instance:
     cells: int
     nodes: Ints
     """int64[C]: nodes of each class that can matter: at most one per pod, one in all where the gang must share a host."""
+    places: tuple[Ints, ...] = ()
+    """int64[C] for each layer of segments: classes with one number lie in one cell, in one domain of the layer and of every
+    outer layer; -1 where they are not in play. A segment lies in one place."""
 
     @property
     def weighted(self) -> tuple[LevelColumn, ...]:
@@ -46,10 +49,24 @@ def instance(problem: Problem) -> Instance:
             inside &= _inside(level, problem)
             columns.append(_choice(level, len(nodes)))
             nodes = np.minimum(nodes, 1) if level.host else nodes
+    for layer in problem.layers:
+        inside &= layer.domain >= 0
     play = np.flatnonzero(inside)
     cell = np.full(len(nodes), -1, dtype=np.int64)
     cell[play], first = codes((column[play] for column in columns), len(play))
-    return Instance(problem=problem, rooms=found, play=play, cell=cell, cells=len(first), nodes=nodes)
+    return Instance(problem=problem, rooms=found, play=play, cell=cell, cells=len(first), nodes=nodes, places=_places(problem, play, cell))
+
+
+def _places(problem: Problem, play: Ints, cell: Ints) -> tuple[Ints, ...]:
+    """Refine the cells layer by layer."""
+    outer = cell[play]
+    found: list[Ints] = []
+    for layer in problem.layers:
+        outer, _ = codes((outer, layer.domain[play]), len(play))
+        place = np.full(len(cell), -1, dtype=np.int64)
+        place[play] = outer
+        found.append(place)
+    return tuple(found)
 
 
 def _inside(level: LevelColumn, problem: Problem) -> Bools:

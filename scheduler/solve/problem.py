@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,6 +14,67 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 LARGEST: Final = 2**53
 """Costs must stay below this: sums of them then stay below 2^62 in the solver and exact in floating point."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rows:
+    """One row of numbers for each class, rows of different lengths, in one flat array: a class is often a single node."""
+
+    flat: Ints
+    start: Ints
+    """int64[C + 1]: row c is ``flat[start[c]:start[c + 1]]``."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Ints]) -> Rows:
+        """Put rows one behind the other."""
+        kept = tuple(rows)
+        start = np.cumsum([0, *(len(row) for row in kept)], dtype=np.int64)
+        return cls(flat=np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64), start=start)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.start) - 1
+
+    def __getitem__(self, row: int) -> Ints:
+        """Return one row."""
+        return self.flat[self.start[row] : self.start[row + 1]]
+
+    def __iter__(self) -> Iterator[Ints]:
+        """Give the rows in order."""
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def first(self) -> Ints:
+        """The first number of each row; no row may be empty."""
+        return self.flat[self.start[:-1]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Equal segments of one layer: each has ``pods[r]`` pods of each role to place, all in one domain of the layer."""
+
+    times: int
+    """How many segments are of this kind."""
+    pods: tuple[int, ...]
+    """By role, at least one in all."""
+    inside: tuple[int, ...] = ()
+    """How many segments of each kind of the next inner layer one of these is cut into; empty at the innermost layer."""
+    pinned: int | None = None
+    """The domain in which running members of the segment lie already; ``None``: any. A domain that no class lies in holds nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Layer:
+    """One layer of segments: every pod belongs to one segment of each layer.
+
+    Segments of inner layers lie in one domain of their own level and, as parts of outer segments, in one domain of each outer
+    layer: what holds them is the intersection. Where pods may be left out, a segment may be placed in part.
+    """
+
+    domain: Ints
+    """int64[C]: the domain of each class, -1 where its nodes carry no label and so cannot hold members. At the host level
+    every class is one node and its own domain."""
+    kinds: tuple[Kind, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,8 +129,10 @@ class Problem:
     occupied_host: Bools
     """bool[C]: whether the nodes of the class hold fixed members of the gang (no new host domain)."""
     levels: tuple[LevelColumn, ...]
-    worth: tuple[Ints, ...]
+    worth: Rows
     """For each class the worth of its nodes' free room to later gangs (GPUs first), least first: they are taken in that order."""
+    layers: tuple[Layer, ...] = ()
+    """Segments, outermost layer first."""
 
     def __post_init__(self) -> None:
         """Refuse weights that no exact sum can hold."""
@@ -80,7 +144,7 @@ class Problem:
     @property
     def least_worth(self) -> Ints:
         """int64[C]: worth of the first node of each class."""
-        return np.array([row[0] for row in self.worth], dtype=np.int64)
+        return self.worth.first
 
     @property
     def total(self) -> int:

@@ -14,6 +14,8 @@ class SolveStatus(Enum):
     FEASIBLE = "FEASIBLE"
     INFEASIBLE = "INFEASIBLE"
     UNKNOWN = "UNKNOWN"
+    INEXPRESSIBLE = "INEXPRESSIBLE"
+    """A forced engine has no words for this problem: nothing was tried. No engine of OR-Tools answers so."""
     MODEL_INVALID = "MODEL_INVALID"
 
 
@@ -27,6 +29,16 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """``times`` segments of one kind of one layer lie in the domain of class ``node_class`` (and of the outer layers' domains there)."""
+
+    layer: int
+    kind: int
+    node_class: int
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
     """``loads`` is empty unless the status is OPTIMAL or FEASIBLE. ``cost`` counts fixed members' domains too."""
 
@@ -37,6 +49,10 @@ class Solution:
     proved: tuple[str, ...] = ()
     """Which aims are proved: ``core``, ``extras``, ``cost``, ``harm``."""
     engine: str = "cpsat"
+    parts: tuple[Part, ...] = ()
+    """Where the segments lie, all layers, where the problem has some."""
+    why: str = ""
+    """Why this engine decided, or why it cannot express the problem: a part of a sentence."""
 
 
 def merged(loads: Iterable[Load]) -> tuple[Load, ...]:

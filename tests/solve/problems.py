@@ -8,7 +8,7 @@ import numpy as np
 
 from scheduler.solve.bounds import bounds
 from scheduler.solve.instance import Instance, instance
-from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem
+from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem, Rows
 from scheduler.solve.solution import Load
 
 HOST_WEIGHT = 10
@@ -72,7 +72,7 @@ def problem(
         allowed=np.ones((roles, classes), dtype=np.bool_) if allowed is None else allowed,
         occupied_host=np.array(occupied_host or [False] * classes, dtype=np.bool_),
         levels=(hosts(classes),) if levels is None else levels,
-        worth=tuple(np.full(n, sum(np.atleast_1d(np.asarray(f)).tolist()), dtype=np.int64) for n, f in zip(nodes, free, strict=True)),
+        worth=Rows.of(tuple(np.full(n, sum(np.atleast_1d(np.asarray(f)).tolist()), dtype=np.int64) for n, f in zip(nodes, free, strict=True))),
     )
 
 

@@ -143,6 +143,17 @@ class Bounds:
         return self.cost >= NEVER
 
 
+def short(instance: Instance, want: Ints, core: int) -> bool:
+    """Tell whether sums alone refuse ``core`` pods of ``want``: in every cell the nodes together take too little of something."""
+    if not core:
+        return False
+    fits = np.ones(instance.cells, dtype=np.bool_)
+    for row in measures(instance, want, core):
+        room = np.bincount(instance.cell[instance.play], (row.node * instance.nodes)[instance.play], minlength=instance.cells)
+        fits &= room >= row.amount
+    return not fits.any()
+
+
 def bounds(instance: Instance, want: Ints, core: int) -> Bounds:
     """Prove what sums can prove for ``core`` pods of ``want``.
 

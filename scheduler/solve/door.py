@@ -1,37 +1,87 @@
-"""The door: refuse by counting, place by best fit, prove by bounds; only what is left open goes to an exact engine."""
+"""The door: who decides a problem. Sums refuse first; the tree programme decides what it has words for; else best fit and bounds, then CP-SAT."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from scheduler.solve import cost as costs
 from scheduler.solve import greedy
-from scheduler.solve.bounds import Bounds, bounds, in_play
+from scheduler.solve.bounds import Bounds, bounds, in_play, short
 from scheduler.solve.coupled import sharpen
 from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Ints, LevelColumn, Problem, Rows
 from scheduler.solve.solution import Load, Solution, SolveStatus
-from scheduler.solve.solver import Budget, Exact, Start
+from scheduler.solve.solver import Budget, Exact, Start, Tree
 
-PROVED = ("core", "extras", "cost")
+PROVED: Final = ("core", "extras", "cost")
+SUMS: Final = "no domain has room enough"
 
 
-def solve(problem: Problem, budget: Budget, exact: Exact) -> Solution:
-    """Return the best placement with its proof; ``exact`` is asked only if sums and best fit leave something open."""
+def solve(problem: Problem, budget: Budget, exact: Exact, tree: Tree | None = None) -> Solution:
+    """Return the best placement with its proof.
+
+    ``exact`` expresses everything and is asked only if all others leave something open; without a tree best fit and bounds come first.
+    """
     known = instance(problem)
-    if not problem.core and not len(known.play):
-        return _optimal(problem, (), "counting")
+    early = _counted(known)
+    if early is not None:
+        return early
+    lacking = "" if tree is None else tree.words(known)
+    if tree is not None and lacking is None:
+        return tree.solve(known, budget)
     core = bounds(known, problem.count, problem.core)
     if core.refused:
-        return Solution(status=SolveStatus.INFEASIBLE, engine="counting")
-    return _elastic(known, core, budget, exact) if problem.elastic else _whole(known, core, budget, exact)
+        return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SUMS)
+    found = _elastic(known, core, budget, exact) if problem.elastic else _whole(known, core, budget, exact)
+    return found if found.why or not lacking else replace(found, why=lacking)
+
+
+def forced_tree(problem: Problem, budget: Budget, tree: Tree) -> Solution:
+    """Let the tree programme alone decide what sums do not refuse, or say why it cannot."""
+    known = instance(problem)
+    lacking = tree.words(known)
+    if lacking is not None:
+        return Solution(status=SolveStatus.INEXPRESSIBLE, engine="tree", why=lacking)
+    return _counted(known) or tree.solve(known, budget)
+
+
+def forced_exact(problem: Problem, budget: Budget, exact: Exact) -> Solution:
+    """Let the exact engine prove what sums do not refuse; it starts from what best fit finds."""
+    known = instance(problem)
+    early = _counted(known)
+    if early is not None:
+        return early
+    core = bounds(known, problem.count, problem.core)
+    if core.refused:
+        return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SUMS)
+    if problem.layers:
+        start = None
+    elif problem.elastic:
+        start = _part(known)
+    else:
+        loads = greedy.search(known, problem.count, core)
+        start = None if loads is None else Start(loads=loads, core=loads)
+    return replace(exact(known, core, start, budget), why="asked for")
+
+
+def _counted(known: Instance) -> Solution | None:
+    """Return what sums alone decide: nothing to place, or too little room in every cell."""
+    problem = known.problem
+    if not problem.core and not len(known.play):
+        return replace(_optimal(problem, ()), engine="counting", why="no member can be added to those that run")
+    if short(known, problem.count, problem.core):
+        return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SUMS)
+    return None
 
 
 def _whole(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
     """Place all pods or none."""
     problem = known.problem
+    if problem.layers:
+        return exact(known, core, None, budget)  # best fit knows nothing of segments
     loads = greedy.search(known, problem.count, core)
     if loads is None:
         return exact(known, core, None, budget)
@@ -50,6 +100,8 @@ def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Sol
     Mostly all fit, and the best placement of all contains a best core: that is tried first, on the simpler problem.
     """
     problem = known.problem
+    if problem.layers:
+        return exact(known, core, None, budget)
     half = replace(budget, deterministic_seconds=budget.deterministic_seconds / 2, wall_seconds=budget.wall_seconds and budget.wall_seconds / 2)
     every = solve(replace(problem, need=problem.total), half, exact)
     if every.loads:
@@ -68,9 +120,17 @@ def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Sol
     return found
 
 
-def _optimal(problem: Problem, loads: tuple[Load, ...], engine: str = "bound") -> Solution:
+def _optimal(problem: Problem, loads: tuple[Load, ...]) -> Solution:
     cost = costs.cost(problem, loads)
-    return Solution(status=SolveStatus.OPTIMAL, loads=loads, cost=cost, bound=cost, proved=PROVED, engine=engine)
+    return Solution(
+        status=SolveStatus.OPTIMAL,
+        loads=loads,
+        cost=cost,
+        bound=cost,
+        proved=PROVED,
+        engine="bound",
+        why="best fit costs as little as any placement can",
+    )
 
 
 def _most_proved(known: Instance, core: Bounds, start: Start) -> bool:

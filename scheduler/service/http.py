@@ -17,10 +17,10 @@ from pydantic_core import from_json
 
 from scheduler.config import HttpConfig
 from scheduler.kube.api import Api, Resource
-from scheduler.kube.errors import ApiError
+from scheduler.kube.errors import ApiError, Denied
 from scheduler.kube.follow.listing import objects
 from scheduler.kube.follow.watch import Watcher
-from scheduler.kube.follow.watched import WATCHED
+from scheduler.kube.follow.watched import LISTED, Listed
 from scheduler.metrics import Metrics
 from scheduler.state.problems import BadInput, InputProblem
 
@@ -131,7 +131,7 @@ class Server:
         """Stream what `plan` reads, as one List."""
         try:
             who = await self._authorised(request)
-            first = await objects(self._api, WATCHED[0])  # before the answer begins, so that an error can still be its status
+            first = await objects(self._api, LISTED[0])  # before the answer begins, so that an error can still be its status
         except Refused as refused:
             headers = {"WWW-Authenticate": "Bearer"} if refused.status == _UNAUTHORIZED else {}
             return web.json_response({"message": refused.message}, status=refused.status, headers=headers)
@@ -146,8 +146,8 @@ class Server:
         await response.write(b'{"apiVersion":"v1","kind":"List","items":[')
         comma = b"\n"
         try:
-            for row in WATCHED:
-                for item in first if row is WATCHED[0] else await objects(self._api, row):
+            for row in LISTED:
+                for item in first if row is LISTED[0] else await self._listed(row):
                     await response.write(comma + json.dumps(item, separators=(",", ":")).encode())
                     comma = b",\n"
         except ApiError as error:
@@ -159,6 +159,16 @@ class Server:
         await response.write(b"\n]}\n")
         await response.write_eof()
         return response
+
+    async def _listed(self, row: Listed) -> list[dict[str, object]]:
+        """Return the objects of a row; none where the scheduler may not list what no decision needs."""
+        try:
+            return await objects(self._api, row)
+        except Denied as error:
+            if row.needed:
+                raise
+            logger.warning("a snapshot is without %s: %s", row.source, error)
+            return []
 
     async def _authorised(self, request: web.Request) -> str:
         """Return the name of the user who asks, who may have it; raises Refused."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from scheduler.state.disruption import DisruptionBudget
 from scheduler.state.gang import Preference, Segment
 from scheduler.state.ids import PodUid
 from scheduler.state.objects import Pod, Ref, Requirement
@@ -85,3 +86,4 @@ class World:
     workloads: Mapping[tuple[str, str, str], Workload] = field(default_factory=dict)
     priorities: Mapping[str, int] = field(default_factory=dict)
     """Value by PriorityClass name."""
+    budgets: Mapping[tuple[str, str], DisruptionBudget] = field(default_factory=dict)

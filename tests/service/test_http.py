@@ -154,3 +154,17 @@ async def test_an_api_server_that_is_away_is_said_before_the_answer_and_breaks_i
         script.on("GET /api/v1/pods", reset)
         with pytest.raises(Exception, match=r"payload|disconnected|reset"):
             await ask(api, "/snapshot", headers=BEARER)
+
+
+async def test_what_no_decision_needs_may_be_forbidden_and_is_left_out_of_a_snapshot() -> None:
+    script = Script()
+    async with serving(script) as api:
+        review(script)
+        pages(script)
+        script.on("GET /apis/policy/v1/poddisruptionbudgets", refuse(403, "Forbidden"))
+        status, text = await ask(api, "/snapshot", headers=BEARER)
+        assert status == 200
+        assert names(text) == [("Node", "n1"), ("Pod", "a"), ("Pod", "b")]
+        script.on("GET /apis/policy/v1/poddisruptionbudgets", answer({"metadata": {}, "items": [named("web", "1")]}))
+        _, text = await ask(api, "/snapshot", headers=BEARER)
+        assert names(text)[-1] == ("PodDisruptionBudget", "web")

@@ -54,6 +54,7 @@ VERBS: Final[tuple[Right, ...]] = (
     Right(group="scheduling.volcano.sh", resource="podgroups", verbs=FOLLOW, why="groups in the form of Volcano; LeaderWorkerSet makes them"),
     Right(group="kueue.x-k8s.io", resource="topologies", verbs=FOLLOW, why="the order of topology levels where Kueue holds it"),
     Right(group="grove.io", resource="clustertopologybindings", verbs=FOLLOW, why="the order of topology levels where Grove holds it"),
+    Right(group="policy", resource="poddisruptionbudgets", verbs=("list",), why="which pods an explanation may not name for deletion"),
     Right(group="authentication.k8s.io", resource="tokenreviews", verbs=("create",), why="who asks for a snapshot"),
     Right(group="authorization.k8s.io", resource="subjectaccessreviews", verbs=("create",), why="whether they may have it"),
     Right(

@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.kube.api import connect
 from scheduler.kube.errors import Denied
 from scheduler.kube.follow.listing import objects
-from scheduler.kube.follow.watched import WATCHED
+from scheduler.kube.follow.watched import LISTED
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Progress = Callable[[str, int], None]
 
 
 def dump_cluster(kubeconfig: Path | None, *, progress: Progress | None = None) -> list[dict[str, Any]]:
-    """Return the objects of every followed kind that the server serves, apiVersion and kind in each.
+    """Return the objects of every kind of `LISTED` that the server serves, apiVersion and kind in each.
 
     Kinds that the user may not list are left out with a warning, but for nodes and pods: those are needed. Raises
     `scheduler.kube.errors.ApiError` with a sentence.
@@ -31,7 +31,7 @@ def dump_cluster(kubeconfig: Path | None, *, progress: Progress | None = None) -
 async def _dump(kubeconfig: Path | None, progress: Progress) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     async with await connect(str(kubeconfig) if kubeconfig is not None else None) as api:
-        for row in WATCHED:
+        for row in LISTED:
             try:
                 listed = await objects(api, row)
             except Denied as error:

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from scheduler.kube.api import Api, Resource
 from scheduler.kube.errors import Gone, NotFound
-from scheduler.kube.follow.watched import WATCHED, Watched
+from scheduler.kube.follow.watched import LISTED, Listed
 
 PAGE: Final = 500
 _RESTARTS: Final = 3
@@ -38,7 +38,7 @@ async def pages(api: Api, resource: Resource, limit: int = PAGE) -> AsyncIterato
             return
 
 
-async def objects(api: Api, row: Watched) -> list[dict[str, object]]:
+async def objects(api: Api, row: Listed) -> list[dict[str, object]]:
     """Return all objects of a row, of one moment, with apiVersion and kind in each; empty where the server does not serve it."""
     for version in row.versions:
         try:
@@ -48,7 +48,7 @@ async def objects(api: Api, row: Watched) -> list[dict[str, object]]:
     return []
 
 
-async def snapshot(api: Api, rows: Sequence[Watched] = WATCHED) -> dict[str, object]:
+async def snapshot(api: Api, rows: Sequence[Listed] = LISTED) -> dict[str, object]:
     """Return everything that decisions read as one Kubernetes List, like ``kubectl get -o json`` writes it, without managedFields."""
     items: list[dict[str, object]] = []
     for row in rows:
@@ -56,7 +56,7 @@ async def snapshot(api: Api, rows: Sequence[Watched] = WATCHED) -> dict[str, obj
     return {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items}
 
 
-async def _whole(api: Api, row: Watched, resource: Resource) -> list[dict[str, object]]:
+async def _whole(api: Api, row: Listed, resource: Resource) -> list[dict[str, object]]:
     for restart in range(_RESTARTS):
         try:
             # The last time in one piece: a list without pages cannot grow too old between them.
@@ -68,7 +68,7 @@ async def _whole(api: Api, row: Watched, resource: Resource) -> list[dict[str, o
     raise AssertionError("the last restart returns or raises")
 
 
-def _named(item: dict[str, object], row: Watched, resource: Resource) -> dict[str, object]:
+def _named(item: dict[str, object], row: Listed, resource: Resource) -> dict[str, object]:
     # Items of built-in lists carry neither apiVersion nor kind.
     metadata = item.get("metadata")
     slim = {key: value for key, value in metadata.items() if key != "managedFields"} if isinstance(metadata, dict) else metadata

@@ -1,4 +1,4 @@
-"""WATCHED: every resource that the scheduler follows, one row each, with the parser of its objects.
+"""WATCHED: every resource that the scheduler follows, one row each, with the parser of its objects; LISTED: all that a snapshot holds.
 
 How they are followed is `scheduler.kube.follow.watch`. A row whose server does not serve it is simply absent.
 """
@@ -22,17 +22,14 @@ from topology import levels_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """One followed resource."""
+class Listed:
+    """One resource that snapshots hold."""
 
     group: str
     plural: str
     kind: str
-    parse: Callable[[Raw], Value]
     versions: tuple[str, ...] = ("v1",)
-    """In order of preference: the first that the server serves is followed."""
-    prefix: str = ""
-    """What stands before the name in the cache, so that objects of one kind from two API groups do not meet."""
+    """In order of preference: the first that the server serves counts."""
     needed: bool = False
     """Whether nothing can be decided without it; other rows may be absent or forbidden."""
 
@@ -44,6 +41,15 @@ class Watched:
     def resource(self, version: str) -> Resource:
         """Return the resource in one version."""
         return Resource(group=self.group, version=version, plural=self.plural)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched(Listed):
+    """One followed resource."""
+
+    parse: Callable[[Raw], Value]
+    prefix: str = ""
+    """What stands before the name in the cache, so that objects of one kind from two API groups do not meet."""
 
 
 def _node(raw: Raw) -> Value:
@@ -113,3 +119,6 @@ WATCHED: Final[tuple[Watched, ...]] = (
     Watched(group="kueue.x-k8s.io", plural="topologies", kind="Topology", parse=_levels, versions=("v1beta2", "v1beta1", "v1alpha1")),
     Watched(group="grove.io", plural="clustertopologybindings", kind="ClusterTopologyBinding", parse=_levels, versions=("v1alpha1",)),
 )
+
+LISTED: Final[tuple[Listed, ...]] = (*WATCHED, Listed(group="policy", plural="poddisruptionbudgets", kind="PodDisruptionBudget"))
+"""What a snapshot holds: all that is followed, and what only explanations read."""

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from scheduler.kube.parse.wire import POD_GROUPS, WORKLOAD_KINDS
 
-Use = Literal["node", "pod", "pod_group", "policy", "workload", "priority", "levels", "ignored", "refused"]
+Use = Literal["node", "pod", "pod_group", "policy", "workload", "priority", "budget", "levels", "ignored", "refused"]
 """``ignored``: without pods, or nothing a placement reads. ``refused``: makes pods in a way that `plan` does not expand."""
 
 
@@ -57,7 +57,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     *_many("apps", "v1", "ControllerRevision"),
     *_many("autoscaling", "v1 v2", "HorizontalPodAutoscaler"),
     *_many("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler"),
-    *_many("policy", "v1", "PodDisruptionBudget"),
+    *_many("policy", "v1", "PodDisruptionBudget", "budget"),
     *_many("networking.k8s.io", "v1", "Ingress NetworkPolicy"),
     *_many("networking.k8s.io", "v1", "IngressClass", namespaced=False),
     *_many("discovery.k8s.io", "v1", "EndpointSlice"),

@@ -33,6 +33,7 @@ def merged(cluster: Sorted, planned: Sorted) -> Sorted:
         policies=_replaced(cluster.world.policies, planned.world.policies),
         workloads=workloads,
         priorities={**cluster.world.priorities, **planned.world.priorities},
+        budgets={**cluster.world.budgets, **planned.world.budgets},
     )
     bound = {uid: pod for uid, pod in cluster.world.pods.items() if pod.node is not None}
     waiting = (pod for pod in cluster.world.pods.values() if pod.node is None and pod.nominated_node is not None and not pod.finished)

@@ -16,6 +16,7 @@ from scheduler.kube.parse.documents import Document, unfold
 from scheduler.kube.parse.group_fields import PolicySpec, RunAiSpec
 from scheduler.kube.parse.kinds import Kind, find, group_of, named
 from scheduler.kube.parse.reading import object_name
+from scheduler.state.disruption import DisruptionBudget
 from scheduler.state.gang import Advice
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Node, Pod, Ref
@@ -70,6 +71,7 @@ class _Sorter:
         self._policies: dict[tuple[str, str], TopologyPolicy] = {}
         self._workloads: dict[tuple[str, str, str], Workload] = {}
         self._priorities: dict[str, int] = dict(SYSTEM_PRIORITIES)
+        self._budgets: dict[tuple[str, str], DisruptionBudget] = {}
         self._levels: list[Mapping[str, Any]] = []
         self._ignored: list[str] = []
         self._advice: list[Advice] = []
@@ -80,6 +82,7 @@ class _Sorter:
             "policy": self._policy,
             "workload": self._workload,
             "priority": self._priority,
+            "budget": self._budget,
             "levels": lambda document: self._levels.append(document.raw),
             "ignored": self._ignore,
             "refused": self._refuse,
@@ -106,6 +109,7 @@ class _Sorter:
                 policies=self._policies,
                 workloads=self._workloads,
                 priorities=self._priorities,
+                budgets=self._budgets,
             ),
             levels=tuple(self._levels),
             ignored=tuple(self._ignored),
@@ -195,6 +199,10 @@ class _Sorter:
         self._priorities[name] = value
         if default:
             self._priorities[""] = value
+
+    def _budget(self, document: Document) -> None:
+        found = wire.disruption_budget(document.raw, namespace=self._namespace)
+        self._budgets[found.namespace, found.name] = found
 
     def _ignore(self, document: Document) -> None:
         self._ignored.append(object_name(document.raw, document.kind))

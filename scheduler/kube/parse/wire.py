@@ -7,6 +7,7 @@ watches) the value comes back with its `problem` set, so that one bad object is 
 
 from scheduler.kube.parse.head import ANNOTATIONS, DEFAULT_NAMESPACE, synthetic_uid
 from scheduler.kube.parse.reading import Raw
+from scheduler.kube.parse.wire_budgets import disruption_budget
 from scheduler.kube.parse.wire_groups import POD_GROUPS, GroupKind, pod_group, topology_policy
 from scheduler.kube.parse.wire_objects import node, pod, priority_class
 from scheduler.kube.parse.wire_workloads import WORKLOAD_KINDS, WorkloadKind, workload
@@ -19,6 +20,7 @@ __all__ = [
     "GroupKind",
     "Raw",
     "WorkloadKind",
+    "disruption_budget",
     "node",
     "pod",
     "pod_group",

@@ -130,6 +130,7 @@ class DecisionRow(_Model):
     """How the decision was made; ``milliseconds`` is the one field outside the byte-for-byte promise."""
 
     engine: str
+    why: str = ""
     milliseconds: float
     proved: list[str]
 
@@ -207,7 +208,9 @@ def gang_of(plan: Plan, *, milliseconds: float, verdicts: Sequence[NodeVerdict] 
         unplaced=_unplaced(plan) if isinstance(plan, Unplaced) else None,
         advice=[advice_row(a) for a in dict.fromkeys((*gang.advice, *plan.advice))],
         nodes=None if verdicts is None else [_node(v) for v in verdicts],
-        decision=DecisionRow(engine=plan.decision.engine, milliseconds=round(milliseconds, 1), proved=list(plan.decision.proved)),
+        decision=DecisionRow(
+            engine=plan.decision.engine, why=plan.decision.why, milliseconds=round(milliseconds, 1), proved=list(plan.decision.proved)
+        ),
     )
 
 

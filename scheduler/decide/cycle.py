@@ -37,15 +37,17 @@ def decide(
     checks: Checks,
     verify: Verify,
     explain: Explain | None = None,
+    what_if: Solver | None = None,
 ) -> tuple[Plan, ...]:
     """Return one plan for each gang, in the order of the queue.
 
-    Raises `RefereeError` when the referee refuses a plan. ``explain`` adds relaxations to what is proved not to fit.
+    Raises `RefereeError` when the referee refuses a plan. ``explain`` adds relaxations to what is proved not to fit;
+    ``what_if`` is the solver that explanations ask, where the gangs themselves are decided by one engine alone.
     """
-    again: Replace = partial(_again, solver=solver, budget=budget, checks=checks)
+    again: Replace = partial(_again, solver=what_if or solver, budget=budget, checks=checks)
     plans: list[Plan] = []
     for gang in queue.ordered(gangs):
-        plan = place(snapshot, gang, solver, budget, checks)
+        plan = place(snapshot, gang, solver, budget, checks, what_if=what_if)
         if isinstance(plan, Unplaced) and plan.status == "INFEASIBLE" and explain is not None:
             plan = explain(snapshot, gang, plan, again)
         complaints = verify(snapshot, plan)

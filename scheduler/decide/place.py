@@ -21,9 +21,12 @@ __all__ = ["Checks", "place"]
 _SHOWN = 3
 
 
-def place(snapshot: Snapshot, gang: Gang, solver: Solver, budget: Budget, checks: Checks, *, explained: bool = True) -> Plan:
+def place(
+    snapshot: Snapshot, gang: Gang, solver: Solver, budget: Budget, checks: Checks, *, explained: bool = True, what_if: Solver | None = None
+) -> Plan:
     """Decide one gang.
 
+    ``what_if`` answers the questions of an explanation, where the gang itself is to be decided by one engine alone.
     ``explained=False`` leaves out of an INFEASIBLE what needs more solving (``fits``, ``rooms``): what-ifs only ask whether.
     """
     early = refusal.gate(gang)
@@ -45,7 +48,9 @@ def place(snapshot: Snapshot, gang: Gang, solver: Solver, budget: Budget, checks
     if solution.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
         seats = _seats(world, gang, demand, made, solution)
         return _placed(world, gang, demand, new=seats, solution=solution, advice=advice)
-    ask = refusal.Ask(snapshot=world, gang=gang, demand=demand, arrays=made, solver=solver, budget=budget, checks=checks)
+    ask = refusal.Ask(snapshot=world, gang=gang, demand=demand, arrays=made, solver=what_if or solver, budget=budget, checks=checks)
+    if solution.status is SolveStatus.INEXPRESSIBLE:
+        return replace(refusal.inexpressible(gang, solution), advice=advice)
     if solution.status is SolveStatus.UNKNOWN:
         return replace(refusal.unknown(ask, solution), advice=advice)
     return replace(refusal.infeasible(ask, solution, explained=explained), advice=advice)
@@ -109,7 +114,7 @@ def _placed(snapshot: Snapshot, gang: Gang, demand: Wishes, *, new: Sequence[Sea
         cost=solution.cost,
         bound=solution.bound,
         levels=levels(demand.shown, seats),
-        decision=Decision(engine=solution.engine, proved=solution.proved),
+        decision=Decision(engine=solution.engine, why=solution.why, proved=solution.proved),
         advice=advice,
     )
 

@@ -85,7 +85,13 @@ def unknown(ask: Ask, solution: Solution) -> Unplaced:
         f"No placement of {problem.core} members was found or ruled out within {ask.budget.deterministic_seconds:g} deterministic seconds "
         f"({len(problem.nodes)} classes of nodes, {len(problem.count)} roles, {len(problem.levels)} levels)."
     )
-    return _unplaced(ask.gang, "BudgetExhausted", message, engine=solution.engine)
+    return _unplaced(ask.gang, "BudgetExhausted", message, solution=solution)
+
+
+def inexpressible(gang: Gang, solution: Solution) -> Unplaced:
+    """Say that the engine that was asked for has no words for the gang."""
+    message = f"The engine {solution.engine}, which was asked for, cannot express this gang: {solution.why}."
+    return _unplaced(gang, "EngineCannot", message, solution=solution)
 
 
 def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
@@ -94,7 +100,7 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
     blocked = _blocked(ask)
     if not explained:
         code = blocked[0] if blocked else "NotEnoughRoom"
-        return _unplaced(gang, code, "No placement exists.", engine=solution.engine)
+        return _unplaced(gang, code, "No placement exists.", solution=solution)
     listed = room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
     counted = most_counted(survey_of(ask.snapshot, gang, ask.checks))
     most = len(gang.fixed) + (room.fits(ask.arrays.problem, ask.solver, ask.budget) if counted is None else counted)
@@ -108,7 +114,7 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
         code, message = "NoDomainHoldsAll", _no_domain(gang, required[-1], listed, most)
     else:
         code, message = "NotEnoughRoom", f"{_needed(gang)} needed, {most} fit: {_best(listed)}."
-    return _unplaced(gang, code, message, engine=solution.engine, fits=most, rooms=listed)
+    return _unplaced(gang, code, message, solution=solution, fits=most, rooms=listed)
 
 
 def _blocked(ask: Ask) -> tuple[str, str] | None:
@@ -168,5 +174,8 @@ def _shortage(found: Room) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _unplaced(gang: Gang, code: str, message: str, *, engine: str = "none", fits: int | None = None, rooms: tuple[Room, ...] = ()) -> Unplaced:
-    return Unplaced(gang=gang, status=BY_CODE[code].status, reason=code, message=message, fits=fits, rooms=rooms, decision=Decision(engine=engine))
+def _unplaced(
+    gang: Gang, code: str, message: str, *, solution: Solution | None = None, fits: int | None = None, rooms: tuple[Room, ...] = ()
+) -> Unplaced:
+    decision = Decision(engine="none") if solution is None else Decision(engine=solution.engine, why=solution.why)
+    return Unplaced(gang=gang, status=BY_CODE[code].status, reason=code, message=message, fits=fits, rooms=rooms, decision=decision)

@@ -39,7 +39,9 @@ class Decision:
     """How a decision was made."""
 
     engine: str
-    """``cpsat``, ``bound`` (a greedy plan that meets the lower bound), ``counting`` (refused by sums), ``none``."""
+    """``tree``, ``cpsat``, ``bound`` (best fit that meets the lower bound), ``counting`` (sums alone), ``none`` (nothing to decide)."""
+    why: str = ""
+    """Why this engine decided: a part of a sentence."""
     milliseconds: float = 0.0
     proved: tuple[str, ...] = ()
     """Aims of placement.md that are proved: ``core``, ``extras``, ``cost``, ``harm``."""

@@ -93,6 +93,14 @@ REASONS: tuple[Reason, ...] = (
         remedy="See the README's table of limits.",
     ),
     Reason(
+        code="EngineCannot",
+        status="UNSUPPORTED",
+        of="moment",
+        retry=False,
+        meaning="The engine that was asked for by name cannot express this gang.",
+        remedy="Ask for no engine: one that can is chosen.",
+    ),
+    Reason(
         code="MembersMissing",
         status="WAITING",
         of="moment",

@@ -131,7 +131,7 @@ def _print_gang(out: Out, gang: GangReport, domains: Domains | None) -> None:
 def _print_placed(out: Out, gang: GangReport) -> None:
     terms = words.terms(gang)
     out.line(f"cost {gang.cost:,}{f' = {terms}' if terms else ''}, {words.proof(gang)}", indent=2)
-    out.line(f"demand from {gang.demand}; decided by {gang.decision.engine} in {gang.decision.milliseconds:,} ms", indent=2)
+    out.line(f"demand from {gang.demand}; {words.decided(gang)}", indent=2)
     if gang.levels:
         out.line()
         rows = ((x.name, x.key if x.key != x.name else "", words.wanted(x), f"{x.count:,}", ", ".join(x.domains)) for x in gang.levels)

@@ -88,6 +88,13 @@ def proof(gang: GangReport) -> str:
     return f"not proved to be the least: that is at least {gang.bound:,}"
 
 
+def decided(gang: GangReport) -> str:
+    """Say who decided, in what time, and why that engine."""
+    engine = "" if gang.decision.engine == "none" else f" by {gang.decision.engine}"
+    why = f" ({gang.decision.why})" if gang.decision.why else ""
+    return f"decided{engine} in {gang.decision.milliseconds:,} ms{why}"
+
+
 def room_name(row: RoomRow) -> str:
     """Name the domain of a room: ``rack r1``; the whole cluster has no key."""
     return f"{row.name} {row.domain}" if row.key else row.name

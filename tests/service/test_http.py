@@ -165,6 +165,6 @@ async def test_what_no_decision_needs_may_be_forbidden_and_is_left_out_of_a_snap
         status, text = await ask(api, "/snapshot", headers=BEARER)
         assert status == 200
         assert names(text) == [("Node", "n1"), ("Pod", "a"), ("Pod", "b")]
-        script.on("GET /apis/policy/v1/poddisruptionbudgets", answer({"metadata": {}, "items": [named("web", "1")]}))
+        script.on("GET /apis/policy/v1/poddisruptionbudgets", answer({"metadata": {}, "items": [{"metadata": {"name": "web"}}]}))
         _, text = await ask(api, "/snapshot", headers=BEARER)
         assert names(text)[-1] == ("PodDisruptionBudget", "web")

@@ -65,7 +65,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
-    """One layer of segments: every pod belongs to one segment of each layer.
+    """One layer of segments: every pod belongs to one segment of each layer, but for the loose ones.
 
     Segments of inner layers lie in one domain of their own level and, as parts of outer segments, in one domain of each outer
     layer: what holds them is the intersection. Where pods may be left out, a segment may be placed in part.
@@ -75,6 +75,8 @@ class Layer:
     """int64[C]: the domain of each class, -1 where its nodes carry no label and so cannot hold members. At the host level
     every class is one node and its own domain."""
     kinds: tuple[Kind, ...]
+    loose: tuple[int, ...] = ()
+    """By role, empty where there are none: pods that lie in no segment of this layer and may lie in any class, with a label or without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Protocol
 from scheduler.solve.bounds import Bounds
 from scheduler.solve.instance import Instance
 from scheduler.solve.problem import Problem
-from scheduler.solve.solution import Load, Solution
+from scheduler.solve.solution import Load, Part, Solution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,8 @@ class Start:
 
     loads: tuple[Load, ...]
     core: tuple[Load, ...]
+    parts: tuple[Part, ...] = ()
+    """Where its segments lie, where the problem has some and it is known."""
 
 
 class Exact(Protocol):

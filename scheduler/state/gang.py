@@ -10,6 +10,7 @@ from scheduler.state.objects import Pod, Ref
 from scheduler.state.problems import InputProblem
 
 NvlinkWish = Literal["required", "preferred", "ignore", "unasked"]
+LeaderIn = Literal["member", "subgroup", "excluded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Segment:
 
     size: int
     required: str | None = None
+    leader: LeaderIn = "member"
+    """How the first member counts: as any other; as a LeaderWorkerSet counts it in its subgroups; or in no segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,11 +24,17 @@ def _layer(model: cp_model.CpModel, v: Variables, layer: Layer, loads: tuple[Loa
         by_class.setdefault(load.node_class, []).append(load)
     for block in layer.blocks:
         _block(model, block, by_class.get(block.node_class, []))
+    places(model, v, layer, by_class)
+
+
+def places(model: cp_model.CpModel, v: Variables, layer: Layer, classes: Iterable[int]) -> None:
+    """Tell the model which domains and which cell a placement on these classes uses."""
+    held = tuple(classes)
     for level in layer.levels:
-        used = set() if level.level.host else {int(level.level.domain[c]) for c in by_class}
+        used = set() if level.level.host else {int(level.level.domain[c]) for c in held}
         for domain, new in level.new.items():
             model.add_hint(new, domain in used)
-    cells = {int(v.instance.cell[c]) for c in by_class}
+    cells = {int(v.instance.cell[c]) for c in held}
     for cell, chosen in layer.cells.items():
         model.add_hint(chosen, cell in cells)
 

@@ -57,7 +57,7 @@ class _Run:
         value = aim.value(self.model, self.variables)
         self.model.minimize(value)
         solver = cp_model.CpSolver()
-        _set_parameters(solver, self.budget, deterministic, wall)
+        set_parameters(solver, self.budget, deterministic, wall)
         status = STATUS[solver.solve(self.model)]
         if status is SolveStatus.MODEL_INVALID:
             raise AssertionError(f"aim {aim.name}: CP-SAT calls the model invalid: {self.model.validate()}")
@@ -66,7 +66,7 @@ class _Run:
         if status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
             self.loads = read(solver, self.variables.all)
             self.model.add(value <= round(solver.objective_value))
-            _start_from(self.model, solver)
+            start_from(self.model, solver)
         if status is SolveStatus.OPTIMAL:
             self.proved.append(aim.name)
         if aim.name in ("core", "cost") and status is not SolveStatus.INFEASIBLE:
@@ -110,7 +110,8 @@ def _solution(instance: Instance, run: _Run) -> Solution:
     return Solution(status=status, loads=run.loads, cost=cost, bound=min(cost, run.bound), proved=proved)
 
 
-def _set_parameters(solver: cp_model.CpSolver, budget: Budget, deterministic: float, wall: float | None) -> None:
+def set_parameters(solver: cp_model.CpSolver, budget: Budget, deterministic: float, wall: float | None) -> None:
+    """Make a run repeatable and bounded."""
     solver.parameters.num_workers = budget.workers
     solver.parameters.random_seed = budget.seed
     solver.parameters.max_deterministic_time = deterministic
@@ -119,7 +120,7 @@ def _set_parameters(solver: cp_model.CpSolver, budget: Budget, deterministic: fl
         solver.parameters.max_time_in_seconds = wall
 
 
-def _start_from(model: cp_model.CpModel, solver: cp_model.CpSolver) -> None:
+def start_from(model: cp_model.CpModel, solver: cp_model.CpSolver) -> None:
     """Give the placement just found as a complete hint."""
     model.clear_hints()  # type: ignore[no-untyped-call]  # the library has no annotation here
     for index, value in enumerate(solver.response_proto.solution):

@@ -95,7 +95,7 @@ def _layer(model: cp_model.CpModel, instance: Instance, name: str) -> Layer:
     cells = sorted({int(instance.cell[b.node_class]) for b in blocks})
     return Layer(
         blocks=blocks,
-        levels=tuple(_level(model, instance, v, blocks, f"{name}level {i}") for i, v in enumerate(instance.problem.levels)),
+        levels=tuple(level_use(model, instance, v, blocks, f"{name}level {i}") for i, v in enumerate(instance.problem.levels)),
         cells={c: model.new_bool_var(f"{name}cell {c}") for c in cells} if len(cells) > 1 else {},
     )
 
@@ -123,7 +123,8 @@ def _pods(model: cp_model.CpModel, instance: Instance, most: list[int], nodes: i
     return tuple(model.new_int_var(0, min(n * nodes, count[r]), f"{name}pods {r}") if n else None for r, n in enumerate(most))
 
 
-def _level(model: cp_model.CpModel, instance: Instance, level: LevelColumn, blocks: tuple[Block, ...], name: str) -> LevelUse:
+def level_use(model: cp_model.CpModel, instance: Instance, level: LevelColumn, blocks: tuple[Block, ...], name: str) -> LevelUse:
+    """Make a truth value for each domain of the level that the blocks lie in and that the gang does not occupy yet."""
     known = occupied_classes(level, instance.problem)
     new: dict[int, cp_model.IntVar] = {}
     alone: list[Block] = []

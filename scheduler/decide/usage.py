@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import compress
-from operator import is_not
 from typing import Final
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from scheduler.solve.problem import Bools, Ints
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Node, Pod
+from scheduler.state.overlay import difference
 from scheduler.state.resources import PODS
 from scheduler.state.snapshot import Snapshot
 
@@ -77,7 +76,7 @@ def _built(snapshot: Snapshot) -> NodeTable:
 
 
 def _updated(known: NodeTable, pods: Mapping[PodUid, Pod]) -> NodeTable:
-    gone, come = _missing(known.pods, pods), _missing(pods, known.pods)
+    gone, come = difference(known.pods, pods)
     used = {resource: column.copy() for resource, column in known.used.items()}
     for sign, changed in ((-1, gone), (1, come)):
         for at, resource, amount in _amounts(changed, known.position):
@@ -85,11 +84,6 @@ def _updated(known: NodeTable, pods: Mapping[PodUid, Pod]) -> NodeTable:
                 used[resource] = np.zeros(len(known.position), dtype=np.int64)
             used[resource][at] = _cut(int(used[resource][at]) + sign * amount)
     return NodeTable(nodes=known.nodes, pods=pods, position=known.position, allocatable=known.allocatable, used=used)
-
-
-def _missing(these: Mapping[PodUid, Pod], there: Mapping[PodUid, Pod]) -> list[Pod]:
-    """Return the pods that the other mapping does not hold as they are; no Python code runs for each of the many that it does."""
-    return list(compress(these.values(), map(is_not, these.values(), map(there.get, these))))
 
 
 def _amounts(pods: Iterable[Pod], position: Mapping[str, int]) -> Iterable[tuple[int, str, int]]:

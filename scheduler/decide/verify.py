@@ -8,11 +8,11 @@ node checks come from outside (`passes`), because they have their own judge in t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from scheduler.decide.verify_levels import cost, domain, domains, key_of, required, weights
+from scheduler.decide.verify_levels import Homes, cost, key_of, required, weights
 from scheduler.decide.verify_pods import meant, meet, others, room_left
 from scheduler.state.gang import Gang, Member
 from scheduler.state.ids import NodeName
@@ -41,7 +41,9 @@ class _Case:
 
     snapshot: Snapshot
     plan: Placed
-    passes: Passes
+    verdicts: Mapping[Shape, ByPosition]
+    """For each shape of a member without a node: where it passes the node checks."""
+    homes: Homes
 
     @property
     def gang(self) -> Gang:
@@ -57,7 +59,8 @@ def verify(snapshot: Snapshot, plan: Plan, passes: Passes) -> tuple[str, ...]:
     """Return what is wrong with the plan on this snapshot (taken before the plan), in sentences; empty when it is valid."""
     if isinstance(plan, Unplaced):
         return tuple(_unplaced(plan))
-    case = _Case(snapshot=snapshot, plan=plan, passes=passes)
+    shapes = {m.pod.shape for m in (*(s.member for s in plan.seats if not s.bound), *plan.left_out)}
+    case = _Case(snapshot=snapshot, plan=plan, verdicts={s: passes(snapshot, s) for s in shapes}, homes=Homes(snapshot))
     return tuple(f"gang {plan.gang.namespace}/{plan.gang.name}: {complaint}" for rule in RULES for complaint in rule(case))
 
 
@@ -114,13 +117,13 @@ def _enough_members(case: _Case) -> Iterator[str]:
 
 
 def _nodes_pass(case: _Case) -> Iterator[str]:
-    position = {name: i for i, name in enumerate(case.snapshot.topology.nodes)}
+    position, verdicts = case.snapshot.topology.position, case.verdicts
     for seat in case.plan.seats:
         if seat.node not in case.snapshot.nodes:
             if seat.bound:
                 continue  # it runs on a node that is gone: nothing can be asked of that node any more
             yield f"{seat.member.pod.key}: node {seat.node} does not exist"
-        elif not seat.bound and not case.passes(case.snapshot, seat.member.pod.shape)[position[seat.node]]:
+        elif not seat.bound and not verdicts[seat.member.pod.shape][position[seat.node]]:
             yield f"{seat.member.pod.key}: node {seat.node} does not pass the node checks"
 
 
@@ -145,7 +148,7 @@ def _ports(case: _Case) -> Iterator[str]:
 
 def _repelled(case: _Case) -> Iterator[str]:
     """Look for pods that run already and whose required anti-affinity a newcomer violates."""
-    holders = [p for p in case.snapshot.pods.values() if p.repels and p.node in case.snapshot.nodes]
+    holders = [p for p in case.snapshot.repelling if p.node in case.snapshot.nodes]
     for seat in case.new:
         labels = case.snapshot.nodes[seat.node].labels
         for pod, term in ((p, t) for p in holders for t in p.repels):
@@ -161,7 +164,7 @@ def _required_levels(case: _Case) -> Iterator[str]:
 
 
 def _one_domain(case: _Case, key: str, seats: Iterable[Seat], who: str) -> Iterator[str]:
-    homes = {s.node: domain(case.snapshot, key, s.node) for s in seats}
+    homes = {s.node: case.homes.domain(key, s.node) for s in seats}
     outside = sorted(node for node, home in homes.items() if home is None)
     if outside:
         yield f"{who} must lie in one domain of {key}; these nodes lie in none: {', '.join(outside)}"
@@ -200,7 +203,7 @@ def _level_counts(case: _Case) -> Iterator[str]:
         yield f"levels listed are {sorted(listed)}, demanded are {sorted({*weighted, *must})}"
     nodes = {s.node for s in case.plan.seats}
     for level in case.plan.levels:
-        held = domains(case.snapshot, level.key, nodes)
+        held = case.homes.domains(level.key, nodes)
         found = (level.count, set(level.domains), len(level.domains), level.weight, level.required)
         expected = (len(held), held, len(held), weighted[level.key], level.key in must)
         if found != expected:
@@ -208,10 +211,10 @@ def _level_counts(case: _Case) -> Iterator[str]:
 
 
 def _seat_domains(case: _Case) -> Iterator[str]:
-    keys = {*(key for key, _ in weights(case.snapshot, case.gang)), *required(case.snapshot, case.gang)}
+    keys = sorted({*(key for key, _ in weights(case.snapshot, case.gang)), *required(case.snapshot, case.gang)})
     for seat in case.plan.seats:
-        true = {key: home for key in sorted(keys) if (home := domain(case.snapshot, key, seat.node)) is not None}
-        told = {key: seat.domains[key] for key in sorted(keys & seat.domains.keys())}
+        true = {key: home for key in keys if (home := case.homes.domain(key, seat.node)) is not None}
+        told = {key: seat.domains[key] for key in keys if key in seat.domains}
         if told != true:
             yield f"{seat.member.pod.key}: the plan says domains {told}, node {seat.node} lies in {true}"
 
@@ -228,19 +231,19 @@ def _extras(case: _Case) -> Iterator[str]:
 
 def _free_seats(case: _Case, member: Member) -> Iterator[NodeName]:
     snapshot, shape = case.snapshot, member.pod.shape
-    passes = case.passes(snapshot, shape)
     joined: dict[NodeName, list[Pod]] = {}
     for seat in case.new:
         joined.setdefault(seat.node, []).append(seat.member.pod)
-    nodes = [NodeName(name) for name in snapshot.topology.nodes]
-    here = others(snapshot, case.gang, nodes)
     keys = required(snapshot, case.gang)
-    homes = [{domain(snapshot, key, s.node) for s in case.plan.seats} for key in keys]
-    for index, node in enumerate(nodes):
-        inside = all(domain(snapshot, key, node) in home for key, home in zip(keys, homes, strict=True))
-        met = any(meet(p, q) for p in shape.ports for pod in joined.get(node, []) for q in pod.shape.ports)
-        shapes = [*(p.shape for p in joined.get(node, [])), shape]
-        if passes[index] and inside and not met and not any(room_left(snapshot, node, here[node], shapes)):
+    taken = [{case.homes.domain(key, s.node) for s in case.plan.seats} for key in keys]
+    passes = case.verdicts[shape]
+    passing = [node for index, node in enumerate(map(NodeName, snapshot.topology.nodes)) if passes[index]]
+    inside = [node for node in passing if all(case.homes.domain(k, node) in home for k, home in zip(keys, taken, strict=True))]
+    here = others(snapshot, case.gang, inside)
+    for node in inside:
+        new = joined.get(node, [])
+        met = any(meet(p, q) for p in shape.ports for pod in new for q in pod.shape.ports)
+        if not met and not any(room_left(snapshot, node, here[node], [*(p.shape for p in new), shape])):
             yield node
 
 

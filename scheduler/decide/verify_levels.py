@@ -20,8 +20,8 @@ NVLINK_PREFERENCE: Final = 100
 
 def cost(snapshot: Snapshot, gang: Gang, nodes: Iterable[NodeName]) -> int:
     """Return the cost of a gang whose members, fixed ones included, occupy these nodes: the sum of weight * (domains - 1)."""
-    occupied = set(nodes)
-    return sum(weight * max(0, len(domains(snapshot, key, occupied)) - 1) for key, weight in weights(snapshot, gang))
+    occupied, homes = set(nodes), Homes(snapshot)
+    return sum(weight * max(0, len(homes.domains(key, occupied)) - 1) for key, weight in weights(snapshot, gang))
 
 
 def weights(snapshot: Snapshot, gang: Gang) -> list[tuple[str, int]]:
@@ -50,17 +50,26 @@ def key_of(snapshot: Snapshot, level: str) -> str:
     return level if found is None else found.key
 
 
-def domain(snapshot: Snapshot, key: str, node: NodeName) -> str | None:
-    """Return the domain of a node, ``None`` where it has no such label or is gone; keys of no vocabulary are read from the labels."""
-    topology = snapshot.topology
-    if node not in topology.position:
-        return None
-    if any(level.key == key for level in topology.levels):
-        return topology.domains_of(node).get(key)
-    return topology.labels[node].get(key) or None
+class Homes:
+    """The domains of nodes; each node is asked of the topology once."""
 
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Read nothing yet."""
+        self._topology = snapshot.topology
+        self._levels = {level.key for level in snapshot.topology.levels}
+        self._known: dict[NodeName, dict[str, str]] = {}
 
-def domains(snapshot: Snapshot, key: str, nodes: Iterable[NodeName]) -> set[str]:
-    """Return the domains that nodes occupy; a node without the label is a domain of its own."""
-    found = ((node, domain(snapshot, key, node)) for node in nodes)
-    return {f"node {node}" if name is None else name for node, name in found}
+    def domain(self, key: str, node: NodeName) -> str | None:
+        """Return the domain of a node, ``None`` where it has no such label or is gone; keys of no vocabulary are read from the labels."""
+        if node not in self._topology.position:
+            return None
+        if key not in self._levels:
+            return self._topology.labels[node].get(key) or None
+        if node not in self._known:
+            self._known[node] = self._topology.domains_of(node)
+        return self._known[node].get(key)
+
+    def domains(self, key: str, nodes: Iterable[NodeName]) -> set[str]:
+        """Return the domains that nodes occupy; a node without the label is a domain of its own."""
+        found = ((node, self.domain(key, node)) for node in nodes)
+        return {f"node {node}" if name is None else name for node, name in found}

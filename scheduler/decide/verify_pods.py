@@ -17,11 +17,7 @@ from scheduler.state.snapshot import Snapshot
 def others(snapshot: Snapshot, gang: Gang, nodes: Iterable[NodeName]) -> dict[NodeName, list[Pod]]:
     """Return the pods on these nodes but the gang's own members without a node (an assumed seat is not counted twice)."""
     pending = {m.pod.uid for m in gang.members if m.pod.node is None}
-    found: dict[NodeName, list[Pod]] = {node: [] for node in nodes}
-    for pod in snapshot.pods.values():
-        if pod.node in found and pod.uid not in pending:
-            found[pod.node].append(pod)
-    return found
+    return {node: [pod for pod in snapshot.pods_on.get(node, ()) if pod.uid not in pending] for node in nodes}
 
 
 def room_left(snapshot: Snapshot, node: NodeName, pods: Iterable[Pod], shapes: Iterable[Shape]) -> Iterator[str]:

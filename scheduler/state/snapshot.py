@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scheduler.state.objects import Node, Pod
+from scheduler.state.overlay import changed
 from scheduler.state.resources import NOTHING, Resources, total
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Snapshot:
         for pod in self.pods.values():
             if pod.node is not None:
                 found.setdefault(pod.node, []).append(pod)
-        return {name: tuple(sorted(pods, key=lambda p: (p.key, p.uid))) for name, pods in found.items()}
+        return {name: in_order(pods) for name, pods in found.items()}
 
     @cached_property
     def used(self) -> Mapping[NodeName, Resources]:
@@ -54,43 +55,52 @@ class Snapshot:
 
     def with_plan(self, plan: Placed) -> Snapshot:
         """Return the snapshot after the plan's new seats are taken."""
-        seated = {s.member.pod.uid: replace(s.member.pod, node=s.node) for s in plan.seats if not s.bound}
-        touched = {pod.node for uid in seated if (pod := self.pods.get(uid)) is not None}
-        return self._after({**self.pods, **seated}, {*touched, *(pod.node for pod in seated.values())})
+        return self._after({s.member.pod.uid: replace(s.member.pod, node=s.node) for s in plan.seats if not s.bound})
 
     def without(self, uids: Iterable[PodUid]) -> Snapshot:
         """Return the snapshot as if these pods were gone."""
-        gone = set(uids)
-        touched = {self.pods[uid].node for uid in gone if uid in self.pods}
-        return self._after({u: p for u, p in self.pods.items() if u not in gone}, touched)
+        return self._after({}, uids)
 
     def beside(self, nominated: Iterable[Pod], priority: int) -> Snapshot:
         """Return the snapshot as a gang of this priority sees it: pods of at least as much that are nominated to a node hold room there."""
         coming = {p.uid: replace(p, node=p.nominated_node) for p in nominated if p.priority >= priority and p.uid not in self.pods}
-        return self._after({**self.pods, **coming}, {p.node for p in coming.values()}) if coming else self
+        return self._after(coming) if coming else self
 
-    def _after(self, pods: Mapping[PodUid, Pod], touched: Iterable[NodeName | None]) -> Snapshot:
-        """Return this snapshot with other pods; nodes that are not touched keep their rows, so that a what-if costs what it changes."""
-        pods_on = dict(self.pods_on)
-        used = dict(self.used) if "used" in vars(self) else None
-        here: dict[NodeName | None, list[Pod]] = {node: [] for node in touched}
-        for pod in pods.values():
-            if pod.node in here:
-                here[pod.node].append(pod)
+    def _after(self, put: Mapping[PodUid, Pod], gone: Iterable[PodUid] = ()) -> Snapshot:
+        """Return this snapshot with other pods; all that does not change is shared, so that a what-if costs its difference."""
+        other = {*put, *gone}
+        here: dict[NodeName, list[Pod]] = {pod.node: [] for pod in (*map(self.pods.get, other), *put.values()) if pod is not None and pod.node}
         for node, found in here.items():
-            if node is None:
-                continue
-            pods_on.pop(node, None)
-            if used is not None:
-                used.pop(node, None)
-            if found:
-                pods_on[node] = tuple(sorted(found, key=lambda pod: (pod.key, pod.uid)))
-            if found and used is not None:
-                used[node] = total(pod.used for pod in found)
-        return with_tables(replace(self, pods=pods), pods_on=pods_on, used=used)
+            found.extend(pod for pod in self.pods_on.get(node, ()) if pod.uid not in other)
+        for pod in put.values():
+            if pod.node is not None:
+                here[pod.node].append(pod)
+        on = {node: in_order(found) for node, found in here.items() if found}
+        empty = here.keys() - on.keys()
+        known = vars(self)
+        return with_tables(
+            replace(self, pods=changed(self.pods, put, other - put.keys())),
+            pods_on=changed(self.pods_on, on, empty),
+            used=changed(self.used, {node: total(p.used for p in pods) for node, pods in on.items()}, empty) if "used" in known else None,
+            repelling=(
+                (*(p for p in self.repelling if p.uid not in other), *(p for p in put.values() if p.repels)) if "repelling" in known else None
+            ),
+        )
 
 
-def with_tables(snapshot: Snapshot, *, pods_on: Mapping[NodeName, tuple[Pod, ...]], used: Mapping[NodeName, Resources] | None) -> Snapshot:
+def in_order(pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    """Return the pods of one node as a snapshot's tables hold them."""
+    return tuple(sorted(pods, key=lambda pod: (pod.key, pod.uid)))
+
+
+def with_tables(
+    snapshot: Snapshot,
+    *,
+    pods_on: Mapping[NodeName, tuple[Pod, ...]],
+    used: Mapping[NodeName, Resources] | None,
+    repelling: tuple[Pod, ...] | None = None,
+) -> Snapshot:
     """Fill in a new snapshot's tables where they are known already; they must be what it would work out itself."""
-    vars(snapshot).update({"pods_on": pods_on} if used is None else {"pods_on": pods_on, "used": used})  # cached_property keeps them there
+    tables = {"pods_on": pods_on, "used": used, "repelling": repelling}
+    vars(snapshot).update({name: known for name, known in tables.items() if known is not None})  # cached_property keeps them there
     return snapshot

@@ -30,7 +30,7 @@ class Instance:
     """int64[C]: nodes of each class that can matter: at most one per pod, one in all where the gang must share a host."""
     places: tuple[Ints, ...] = ()
     """int64[C] for each layer of segments: classes with one number lie in one cell, in one domain of the layer and of every
-    outer layer; -1 where they are not in play. A segment lies in one place."""
+    outer layer; -1 where they are not in play or carry no label of the level. A segment lies in one place."""
 
     @property
     def weighted(self) -> tuple[LevelColumn, ...]:
@@ -50,7 +50,7 @@ def instance(problem: Problem) -> Instance:
             columns.append(_choice(level, len(nodes)))
             nodes = np.minimum(nodes, 1) if level.host else nodes
     for layer in problem.layers:
-        inside &= layer.domain >= 0
+        inside &= (layer.domain >= 0) | any(layer.loose)
     play = np.flatnonzero(inside)
     cell = np.full(len(nodes), -1, dtype=np.int64)
     cell[play], first = codes((column[play] for column in columns), len(play))
@@ -59,12 +59,14 @@ def instance(problem: Problem) -> Instance:
 
 def _places(problem: Problem, play: Ints, cell: Ints) -> tuple[Ints, ...]:
     """Refine the cells layer by layer."""
-    outer = cell[play]
+    inside, outer = play, cell[play]
     found: list[Ints] = []
     for layer in problem.layers:
-        outer, _ = codes((outer, layer.domain[play]), len(play))
+        known = layer.domain[inside] >= 0
+        inside, outer = inside[known], outer[known]
+        outer, _ = codes((outer, layer.domain[inside]), len(inside))
         place = np.full(len(cell), -1, dtype=np.int64)
-        place[play] = outer
+        place[inside] = outer
         found.append(place)
     return tuple(found)
 

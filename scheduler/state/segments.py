@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from scheduler.state.gang import Member, Segment
 
@@ -20,4 +21,4 @@ def cut(members: Iterable[Member], segment: Segment) -> tuple[tuple[Member, ...]
     elif segment.leader == "subgroup" and (len(ordered) - 1) % segment.size == 0:
         first += 1
     edges = [start, *range(start + first, len(ordered), segment.size), len(ordered)]
-    return tuple(part for a, b in zip(edges, edges[1:], strict=False) if (part := ordered[a:b]))
+    return tuple(part for a, b in pairwise(edges) if (part := ordered[a:b]))

@@ -1,18 +1,21 @@
 """What must hold: one named function per rule, its formula in its docstring; the model is the list of them.
 
 Notation: x[b,r] pods of role r in block b, z[b,p] nodes of block b that carry up to load p, y[l,d] whether domain d of level
-l is newly used. A block is the nodes of one class, or one node.
+l is newly used. A block is the nodes of one class, or one node. s[a,k,p] segments of kind k of layer a lie in place p, and
+e[a,r,p] pods of role r that lie in no segment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from ortools.sat.python import cp_model
 
 from scheduler.solve.cpsat.objective import cost
 from scheduler.solve.cpsat.variables import Block, Layer, Variables
+from scheduler.solve.holding import holdings
 
 LinearExpr = cp_model.LinearExpr
 
@@ -152,6 +155,81 @@ def proved_bound(model: cp_model.CpModel, v: Variables) -> None:
         model.add(cost(v.core) >= v.bounds.cost)
 
 
+def segments_placed(model: cp_model.CpModel, v: Variables) -> None:
+    """Sum over p of s[a,k,p] = times[a,k], or at most that where pods may be left out."""
+    for layer, places in zip(v.instance.problem.layers, v.places, strict=True):
+        for kind, lie in zip(layer.kinds, places.segments, strict=True):
+            placed = LinearExpr.sum(list(lie.values()))
+            if v.elastic:
+                model.add(placed <= kind.times)
+            else:
+                model.add(placed == kind.times)
+
+
+def pods_in_segments(model: cp_model.CpModel, v: Variables) -> None:
+    """Sum over b in p of x[b,r] = sum over k of pods[k,r] * s[a,k,p] + e[a,r,p], or at most that where pods may be left out.
+
+    The core needs no rule of its own: its pods are some of those in each place.
+    """
+    for layer, places in zip(v.instance.problem.layers, v.places, strict=True):
+        for place, blocks in places.blocks.items():
+            for role in range(len(v.instance.problem.count)):
+                there = LinearExpr.sum([x for b in blocks if (x := b.pods[role]) is not None])
+                rows = [(lie[place], kind.pods[role]) for kind, lie in zip(layer.kinds, places.segments, strict=True) if place in lie]
+                loose = places.loose[role].get(place, 0)
+                held = LinearExpr.weighted_sum([s for s, _ in rows], [n for _, n in rows]) + loose
+                if v.elastic:
+                    model.add(there <= held)
+                else:
+                    model.add(there == held)
+
+
+def loose_counted(model: cp_model.CpModel, v: Variables) -> None:
+    """Sum over p of e[a,r,p] <= loose[a,r]."""
+    for layer, places in zip(v.instance.problem.layers, v.places, strict=True):
+        for most, lie in zip(layer.loose, places.loose, strict=False):
+            if lie:
+                model.add(LinearExpr.sum(list(lie.values())) <= most)
+
+
+def segments_nest(model: cp_model.CpModel, v: Variables) -> None:
+    """Sum over q in p of s[a+1,j,q] = sum over k of inside[a,k,j] * s[a,k,p], or at most that where pods may be left out."""
+    layers, of = v.instance.problem.layers, v.instance.places
+    for at, (outer, inner) in enumerate(pairwise(v.places)):
+        around = {q: int(of[at][blocks[0].node_class]) for q, blocks in inner.blocks.items() if q >= 0}
+        for j, lie in enumerate(inner.segments):
+            for place in (p for p in outer.blocks if p >= 0):
+                there = LinearExpr.sum([s for q, s in lie.items() if around[q] == place])
+                rows = [(s[place], kind.inside[j]) for kind, s in zip(layers[at].kinds, outer.segments, strict=True)]
+                meant = LinearExpr.weighted_sum([s for s, _ in rows], [n for _, n in rows])
+                if v.elastic:
+                    model.add(there <= meant)
+                else:
+                    model.add(there == meant)
+
+
+def pinned_stay(model: cp_model.CpModel, v: Variables) -> None:
+    """s[a,k,p] = 0 where members of the segments of kind k run in another domain than that of p."""
+    for layer, places in zip(v.instance.problem.layers, v.places, strict=True):
+        for kind, lie in zip(layer.kinds, places.segments, strict=True):
+            for place, s in lie.items() if kind.pinned is not None else ():
+                if int(layer.domain[places.blocks[place][0].node_class]) != kind.pinned:
+                    model.add(s == 0)
+
+
+def places_hold(model: cp_model.CpModel, v: Variables) -> None:
+    """s[a,k,p] <= most[a,k,p], what sums say that a place holds at most: the search need not prove it again.
+
+    Where pods may be left out segments are placed in part, and sums say nothing.
+    """
+    if v.elastic or not v.places:
+        return
+    for holding, places in zip(holdings(v.instance), v.places, strict=True):
+        for lie, most in zip(places.segments, holding.most.tolist(), strict=True):
+            for s, n in zip(lie.values(), most, strict=True):
+                model.add(s <= n)
+
+
 CONSTRAINTS: Final[tuple[Callable[[cp_model.CpModel, Variables], None], ...]] = (
     nodes_exist,
     loads_fit,
@@ -164,5 +242,11 @@ CONSTRAINTS: Final[tuple[Callable[[cp_model.CpModel, Variables], None], ...]] = 
     hosts_in_cell,
     used_domains,
     proved_bound,
+    segments_placed,
+    pods_in_segments,
+    loose_counted,
+    segments_nest,
+    pinned_stay,
+    places_hold,
 )
 """The whole model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from ortools.sat.python import cp_model
 
 from scheduler.solve.cpsat.variables import Block, Layer, Variables
@@ -16,6 +17,26 @@ def hint(model: cp_model.CpModel, v: Variables, start: Start) -> None:
     _layer(model, v, v.all, start.loads)
     if v.elastic:
         _layer(model, v, v.core, start.core)
+    if start.parts:
+        _segments(model, v, start)
+
+
+def _segments(model: cp_model.CpModel, v: Variables, start: Start) -> None:
+    """Hint where the segments lie, and how many pods of each place lie in none."""
+    pods = {load.node_class: np.zeros(len(load.pods), dtype=np.int64) for load in start.loads}
+    for load in start.loads:
+        pods[load.node_class] += np.array(load.pods, dtype=np.int64) * load.nodes
+    for at, (layer, places) in enumerate(zip(v.instance.problem.layers, v.places, strict=True)):
+        place = v.instance.places[at]
+        times = {(part.kind, int(place[part.node_class])): part.times for part in start.parts if part.layer == at}
+        for k, lie in enumerate(places.segments):
+            for at_place, s in lie.items():
+                model.add_hint(s, times.get((k, at_place), 0))
+        for role, lie in enumerate(places.loose):
+            for at_place, e in lie.items():
+                there = sum(int(n[role]) for c, n in pods.items() if int(place[c]) == at_place)
+                meant = sum(kind.pods[role] * times.get((k, at_place), 0) for k, kind in enumerate(layer.kinds))
+                model.add_hint(e, max(0, there - meant))
 
 
 def _layer(model: cp_model.CpModel, v: Variables, layer: Layer, loads: tuple[Load, ...]) -> None:

@@ -14,7 +14,7 @@ from scheduler.solve.cpsat.hints import hint
 from scheduler.solve.cpsat.objective import OBJECTIVES, Aim
 from scheduler.solve.cpsat.variables import Layer, Variables, make
 from scheduler.solve.instance import Instance
-from scheduler.solve.solution import Load, Solution, SolveStatus, merged
+from scheduler.solve.solution import Load, Part, Solution, SolveStatus, merged
 from scheduler.solve.solver import Budget, Start
 
 STATUS: Final = {
@@ -38,6 +38,7 @@ class _Run:
     deterministic: float = 0.0
     wall: float = 0.0
     loads: tuple[Load, ...] | None = None
+    parts: tuple[Part, ...] = ()
     proved: list[str] = field(default_factory=list)
     bound: int = 0
 
@@ -64,7 +65,7 @@ class _Run:
         self.deterministic += solver.response_proto.deterministic_time
         self.wall += solver.wall_time
         if status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
-            self.loads = read(solver, self.variables.all)
+            self.loads, self.parts = read(solver, self.variables.all), read_parts(solver, self.variables)
             self.model.add(value <= round(solver.objective_value))
             start_from(self.model, solver)
         if status is SolveStatus.OPTIMAL:
@@ -82,7 +83,9 @@ def solve(instance: Instance, bounds: Bounds, start: Start | None, budget: Budge
         constraint(model, variables)
     if start is not None:
         hint(model, variables, start)
-    run = _Run(model=model, variables=variables, budget=budget, bound=bounds.cost, loads=None if start is None else start.loads)
+    run = _Run(model=model, variables=variables, budget=budget, bound=bounds.cost)
+    if start is not None:
+        run.loads, run.parts = start.loads, start.parts
     for aim in OBJECTIVES:
         if not aim.applies(variables):
             run.proved.append(aim.name)
@@ -107,7 +110,7 @@ def _solution(instance: Instance, run: _Run) -> Solution:
         proved = ()
     status = SolveStatus.OPTIMAL if {"core", "extras", "cost"} <= set(proved) else SolveStatus.FEASIBLE
     cost = costs.cost(instance.problem, run.loads)
-    return Solution(status=status, loads=run.loads, cost=cost, bound=min(cost, run.bound), proved=proved)
+    return Solution(status=status, loads=run.loads, cost=cost, bound=min(cost, run.bound), proved=proved, parts=run.parts)
 
 
 def set_parameters(solver: cp_model.CpSolver, budget: Budget, deterministic: float, wall: float | None) -> None:
@@ -139,3 +142,14 @@ def read(solver: cp_model.CpSolver, layer: Layer) -> tuple[Load, ...]:
                 if any(pods):
                     loads.append(Load(node_class=block.node_class, pods=pods, nodes=1))
     return merged(loads)
+
+
+def read_parts(solver: cp_model.CpSolver, v: Variables) -> tuple[Part, ...]:
+    """Return where the segments lie."""
+    return tuple(
+        Part(layer=at, kind=k, node_class=places.blocks[place][0].node_class, times=times)
+        for at, places in enumerate(v.places)
+        for k, lie in enumerate(places.segments)
+        for place, s in lie.items()
+        if (times := solver.value(s))
+    )

@@ -6,6 +6,7 @@ left out. What the variables mean to each other is in `constraints`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
@@ -13,6 +14,7 @@ from ortools.sat.python import cp_model
 from scheduler.solve.bounds import Bounds
 from scheduler.solve.instance import Instance, occupied_classes, occupied_count
 from scheduler.solve.patterns import Pattern
+from scheduler.solve.problem import Layer as Segments
 from scheduler.solve.problem import LevelColumn
 
 
@@ -54,6 +56,18 @@ class LevelUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the segments of one layer lie. One set for all pods and their core: the core's pods lie where all their segment does."""
+
+    blocks: dict[int, tuple[Block, ...]]
+    """By place: its blocks; -1 for those that carry no label of the layer's level."""
+    segments: tuple[dict[int, cp_model.IntVar], ...]
+    """By kind: how many of its segments lie in each place."""
+    loose: tuple[dict[int, cp_model.IntVar], ...]
+    """By role: how many of the pods that lie in no segment are in each place; empty for roles without such pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
     """The variables of one placement."""
 
@@ -76,6 +90,8 @@ class Variables:
     all: Layer
     core: Layer
     """The same as ``all`` where every pod must be placed."""
+    places: tuple[Places, ...] = ()
+    """By layer of segments, outermost first."""
 
     @property
     def elastic(self) -> bool:
@@ -87,7 +103,27 @@ def make(model: cp_model.CpModel, instance: Instance, bounds: Bounds) -> Variabl
     """Make the variables for the classes in play."""
     every = _layer(model, instance, "")
     core = _layer(model, instance, "core ") if instance.problem.elastic else every
-    return Variables(instance=instance, bounds=bounds, all=every, core=core)
+    places = tuple(_places(model, instance, at, every.blocks) for at in range(len(instance.problem.layers)))
+    return Variables(instance=instance, bounds=bounds, all=every, core=core, places=places)
+
+
+def _places(model: cp_model.CpModel, instance: Instance, at: int, blocks: tuple[Block, ...]) -> Places:
+    layer, place = instance.problem.layers[at], instance.places[at]
+    inside: dict[int, list[Block]] = {}
+    for block in blocks:
+        inside.setdefault(int(place[block.node_class]), []).append(block)
+    known = sorted(p for p in inside if p >= 0)
+    return Places(
+        blocks={p: tuple(inside[p]) for p in sorted(inside)},
+        segments=tuple({p: model.new_int_var(0, kind.times, f"layer {at} kind {k} in {p}") for p in known} for k, kind in enumerate(layer.kinds)),
+        loose=tuple(
+            {p: model.new_int_var(0, n, f"layer {at} loose {r} in {p}") for p in sorted(inside)} if n else {} for r, n in _loose(layer, instance)
+        ),
+    )
+
+
+def _loose(layer: Segments, instance: Instance) -> Iterator[tuple[int, int]]:
+    return enumerate(layer.loose or (0,) * len(instance.problem.count))
 
 
 def _layer(model: cp_model.CpModel, instance: Instance, name: str) -> Layer:

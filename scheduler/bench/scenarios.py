@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler.bench.decisions import deciding
+from scheduler.bench.exact import exact
 from scheduler.bench.measure import Fact, Options, Row, environment
 from scheduler.bench.shell import demo, importing, topology
 from scheduler.bench.syncing import syncing
@@ -42,6 +43,7 @@ SCENARIOS: Final = (
     Scenario(name="demo", what="plan the demo from the shell", bound="at most 3 s", run=demo),
     Scenario(name="topology", what="show 10,000 nodes from the shell", bound="at most 4 s and 400 MB", run=topology),
     Scenario(name="decide", what="decide one gang, against first fit by domain", bound="", run=deciding),
+    Scenario(name="exact", what="decide small worlds, against trying every placement", bound="no mismatch", run=exact),
     Scenario(name="sync", what="parse and cache 1,000 nodes and 10,000 pods", bound="at most 3 s", run=syncing),
 )
 

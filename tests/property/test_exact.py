@@ -1,0 +1,61 @@
+"""Through `scheduler.plan`, five hundred small worlds are answered with the optimum that trying every placement finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import plan
+from scheduler.bench.exact import decided, judged
+from scheduler.bench.families import ELASTIC_LEADER, FAMILIES, Family, draw
+from scheduler.bench.oracle import most, optimum
+from scheduler.bench.small import SmallWorld, cluster, objects, pod_name
+from scheduler.report import GangReport
+from scheduler.state.plan import Placed
+from tests.property.naive import broken, cost
+
+WORLDS = 500
+EACH = -(-WORLDS // len(FAMILIES))
+CONTRADICTED = ("MembersSplit", "UnknownLevel")
+SEGMENTS = False
+"""Whether segments are placed; until they are, they are refused by name."""
+
+
+def planned(world: SmallWorld) -> GangReport:
+    (row,) = plan(objects(world), cluster=cluster(world)).gangs
+    return row
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_plan_is_the_optimum_and_a_refusal_is_confirmed(family: Family) -> None:
+    for number in range(EACH):
+        world = draw(0, number, family)
+        if world.segments and not SEGMENTS:
+            assert not isinstance(decided(world), Placed)
+            continue
+        row, best = planned(world), optimum(world)
+        if best is None:
+            assert row.status == "INFEASIBLE", (world, row)
+            assert row.unplaced is not None
+            assert row.unplaced.relaxations, world
+            if row.unplaced.reason not in CONTRADICTED:
+                assert row.unplaced.fits == most(world), world
+        else:
+            assert row.status == "OPTIMAL", (world, row)
+            placed = [m for m in row.members if m.node is not None]
+            assert (len(placed), row.cost, row.bound) == (best.placed, best.cost, best.cost), world
+            keeps_the_rules(world, row)
+
+
+def keeps_the_rules(world: SmallWorld, row: GangReport) -> None:
+    """Judge the seats with rules that share nothing with the referee of the plan."""
+    node_of = {m.pod: m.node for m in row.members}
+    assert set(node_of) == {pod_name(world, at) for at in range(len(world.members))}
+    seats = {at: node for at in range(len(world.members)) if (node := node_of[pod_name(world, at)]) is not None}
+    assert broken(world, seats) == [], world
+    assert cost(world, seats) == row.cost, world
+
+
+def test_a_leader_is_in_the_core_of_an_elastic_gang() -> None:
+    for number in range(EACH):
+        verdict = judged(draw(0, number, ELASTIC_LEADER))
+        assert verdict.mismatch == ""

@@ -15,7 +15,7 @@ from typing import Final
 
 from scheduler.bench.measure import Fact, Options, Row, repeated
 from scheduler.bench.worlds import Load, cluster
-from scheduler.bench.yardsticks import first_fit
+from scheduler.bench.yardsticks_fit import first_fit
 from scheduler.decide import filters, verify
 from scheduler.decide.cycle import decide
 from scheduler.dryrun import CHECKS

@@ -24,6 +24,7 @@ Tell = Callable[[str], None]
 
 _PACKAGES: Final = ("coterie-scheduler", "ortools", "numpy", "pydantic")
 _MOST_RUNS: Final = 1000
+_MOST_INSTANCES: Final = 1_000_000
 
 
 def nothing(_: str) -> None:
@@ -37,12 +38,18 @@ class Options:
     seed: int = 0
     runs: int = 5
     shrink: int = 1
+    instances: int = 100
+    """Random instances of each family and grade of spare room, where a scenario counts instances and not runs."""
+    data: Path | None = None
+    """Folder with the published data of others, where a scenario measures on some."""
     tell: Tell = nothing
 
     def __post_init__(self) -> None:
         """Refuse numbers that cannot be meant; raises BadInput."""
         if not 1 <= self.runs <= _MOST_RUNS:
             raise BadInput(InputProblem(field="--runs", found=str(self.runs), expected=f"a number from 1 to {_MOST_RUNS}"))
+        if not 1 <= self.instances <= _MOST_INSTANCES:
+            raise BadInput(InputProblem(field="--instances", found=str(self.instances), expected=f"a number from 1 to {_MOST_INSTANCES}"))
         if self.shrink < 1:
             raise BadInput(InputProblem(field="--shrink", found=str(self.shrink), expected="a number of at least 1"))
         if self.seed < 0:
@@ -55,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One thing that was measured, run by run."""
+    """One thing that was measured, run by run; no values where it could not be (`not_run`)."""
 
     what: str
     unit: str
@@ -66,15 +73,20 @@ class Row:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     """What else was seen: status, cost, ratios."""
 
+    @classmethod
+    def not_run(cls, what: str, why: str) -> Row:
+        """Return the row of a thing that was not measured, with the reason: it is named, never left out."""
+        return cls(what=what, unit="", values=(), facts={"not run": why})
+
     @property
-    def median(self) -> float:
-        """The median over the runs."""
-        return statistics.median(self.values)
+    def median(self) -> float | None:
+        """The median over the runs; None where there was none."""
+        return statistics.median(self.values) if self.values else None
 
     @property
     def holds(self) -> bool | None:
         """Whether the median keeps the bound; None where there is none."""
-        if self.bound is None:
+        if self.bound is None or self.median is None:
             return None
         return self.median >= self.bound if self.at_least else self.median <= self.bound
 
@@ -84,8 +96,8 @@ class Row:
             "what": self.what,
             "unit": self.unit,
             "median": self.median,
-            "least": min(self.values),
-            "most": max(self.values),
+            "least": min(self.values, default=None),
+            "most": max(self.values, default=None),
             "values": list(self.values),
             "bound": self.bound,
             "holds": self.holds,

@@ -18,19 +18,24 @@ if TYPE_CHECKING:
     from scheduler.render.out import Out
 
 LIVE: Final = "live"
-_DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0}
+_DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0, "instances": 0, "ratio": 3}
 """Digits behind the point, by unit; others get one."""
 _VERDICTS: Final[Mapping[bool | None, tuple[str, str]]] = {True: ("holds", "green"), False: ("does not hold", "bold red"), None: ("", "")}
 
 
 def bench(
     scenario: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="import, demo, topology, decide, sync or live; all but live without any.")
+        list[str] | None,
+        typer.Argument(metavar="[SCENARIO]...", help="Names of scenarios (docs/benchmarks.md); all that need no cluster without any."),
     ] = None,
     output: Output = Format.table,
     seed: Annotated[int, typer.Option(help="Of the generated clusters.")] = 0,
     runs: Annotated[int, typer.Option(help="How often each thing is done; the median counts.")] = 5,
     shrink: Annotated[int, typer.Option(help="Divide all sizes by this: a quick try, for which the bounds mean little.")] = 1,
+    instances: Annotated[int, typer.Option(help="For quality: random instances of each family and grade of spare room.")] = 100,
+    data: Annotated[
+        Path | None, typer.Option(help="For tight: a folder with knavigator's network topology workflows; without it that row is not run.")
+    ] = None,
     kubeconfig: Annotated[
         Path | None, typer.Option(help="For live: a cluster whose nodes are all played by KWOK; nodes and pods are made and removed there.")
     ] = None,
@@ -46,7 +51,7 @@ def bench(
         from scheduler.bench.launch import CommandFailedError
         from scheduler.bench.measure import Options, environment
 
-        options = Options(seed=seed, runs=runs, shrink=shrink, tell=_progress)
+        options = Options(seed=seed, runs=runs, shrink=shrink, instances=instances, data=data, tell=_progress)
         wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, _live(scenario or (), kubeconfig)))
         seen = environment()
         try:
@@ -99,11 +104,11 @@ def _print_rows(out: Out, rows: Iterable[Row]) -> None:
     lines: list[tuple[str | tuple[str, str], ...]] = []
     for row in rows:
         digits = _DIGITS.get(row.unit, 1)
-        least, most = min(row.values), max(row.values)
-        spread = f"{least:,.{digits}f} to {most:,.{digits}f}" if len(row.values) > 1 else ""
+        median = "" if row.median is None else f"{row.median:,.{digits}f}"
+        spread = f"{min(row.values):,.{digits}f} to {max(row.values):,.{digits}f}" if len(row.values) > 1 else ""
         bound = "" if row.bound is None else f"at {'least' if row.at_least else 'most'} {row.bound:g}: {_VERDICTS[row.holds][0]}"
         style = _VERDICTS[row.holds][1]
-        lines.append((row.what, f"{row.median:,.{digits}f}", row.unit, spread, str(len(row.values)), (bound, style), _words(row.facts)))
+        lines.append((row.what, median, row.unit, spread, str(len(row.values)), (bound, style), _words(row.facts)))
     out.table(("what", "median", "unit", "range", "runs", "bound", "seen with it"), lines, indent=2, right=("median", "range", "runs"))
 
 

@@ -3,21 +3,26 @@
 from typing import Any
 
 NUMBER: dict[str, Any] = {"type": "number", "minimum": 0}
+MEASURED: dict[str, Any] = {"type": ["number", "null"], "minimum": 0}
 ROW: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["what", "unit", "median", "least", "most", "values", "bound", "holds", "facts"],
     "properties": {
         "what": {"type": "string", "minLength": 1},
-        "unit": {"enum": ["s", "ms", "MB", "bytes", "binds/s"]},
-        "median": NUMBER,
-        "least": NUMBER,
-        "most": NUMBER,
-        "values": {"type": "array", "minItems": 1, "items": NUMBER},
+        "unit": {"enum": ["s", "ms", "MB", "bytes", "binds/s", "%", "ratio", "instances", ""]},
+        "median": MEASURED,
+        "least": MEASURED,
+        "most": MEASURED,
+        "values": {"type": "array", "items": NUMBER},
         "bound": {"type": ["number", "null"]},
         "holds": {"type": ["boolean", "null"]},
         "facts": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
     },
+    # What has no values says why.
+    "if": {"properties": {"values": {"maxItems": 0}}},
+    "then": {"properties": {"facts": {"required": ["not run"]}, "median": {"const": None}}},
+    "else": {"properties": {"unit": {"minLength": 1}, "median": NUMBER}},
 }
 REPORT: dict[str, Any] = {
     "type": "object",

@@ -8,11 +8,13 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from scheduler.decide import layers
 from scheduler.decide.demand import Wish
+from scheduler.decide.layers import Cut
 from scheduler.decide.usage import LARGEST, NodeTable, table
-from scheduler.solve.grouping import codes
+from scheduler.solve.grouping import codes, ordered
 from scheduler.solve.problem import Bools, Ints, LevelColumn, Problem, Rows
-from scheduler.state.gang import Gang, Member
+from scheduler.state.gang import Gang, Member, Segment
 from scheduler.state.objects import Pod, Shape
 from scheduler.state.resources import GPU, PODS
 from scheduler.state.snapshot import Snapshot
@@ -50,6 +52,8 @@ class Arrays:
     """Pending members by role, those first that are placed first where not all are: the oldest."""
     classes: Rows
     """Positions of the nodes of each class: the fullest first, then by name."""
+    cuts: tuple[Cut, ...]
+    """The gang's segments, layer by layer."""
     overcommitted: Ints
     """Positions of nodes where pods use more than there is; they count as having nothing left of it."""
 
@@ -67,7 +71,7 @@ def pods_of(members: Sequence[Member]) -> tuple[Pod, ...]:
     return tuple(m.pod for m in members)
 
 
-def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Checks) -> Arrays:
+def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Checks, segments: Sequence[tuple[Segment, Wish]] = ()) -> Arrays:
     """Build the problem of a gang's pending members."""
     known = table(snapshot)
     groups = roles(gang)
@@ -80,16 +84,20 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
     free = np.stack([known.free(n) for n in names], axis=1)
     allowed = np.array([checks.allowed(snapshot, g[0].pod.shape, pods_of(g)) for g in groups], dtype=np.bool_).reshape(len(shapes), -1)
     fits = allowed & np.array([(free >= asked).all(axis=1) for asked in request], dtype=np.bool_).reshape(allowed.shape)
-    useful = np.flatnonzero(fits.any(axis=0))
+    made = layers.cuts(snapshot, gang, segments, groups)
+    fits &= layers.inside(made, len(groups), len(known.position))
     worth = _worth(known, names)
     occupied = _occupied(known, gang)
-    room = _canonical(free[useful], request, count)
     columns = [_column(snapshot, wish) for wish in wishes]
-    class_of, first = codes(
-        [*fits[:, useful], *room.T, occupied[useful], *(c[useful] for c in columns)],
-        len(useful),
-    )
-    order = np.lexsort((useful, worth[useful], class_of))
+    useful = np.flatnonzero(fits.any(axis=0))
+    room = _canonical(free[useful], request, count)
+    looks = [*fits[:, useful], *room.T, occupied[useful], *(c[useful] for c in columns)]
+    if made:
+        few = layers.enough(made, useful, looks, worth=worth, keep=occupied, total=int(count.sum()))
+        useful, room = useful[few], room[few]
+        looks = [*(look[few] for look in looks), *(layer.column[useful] for layer in made)]
+    class_of, first = codes(looks, len(useful))
+    order = ordered((class_of, worth[useful]))
     start = np.searchsorted(class_of[order], np.arange(len(first) + 1))
     classes = Rows(flat=useful[order], start=start)
     problem = Problem(
@@ -104,8 +112,9 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
         occupied_host=occupied[useful][first],
         levels=tuple(_level(known, gang, w, c, of_class=useful[first], worth=worth) for w, c in zip(wishes, columns, strict=True)),
         worth=Rows(flat=worth[useful[order]], start=start),
+        layers=layers.layers(made, useful[first]),
     )
-    return Arrays(problem=problem, roles=groups, classes=classes, overcommitted=_overcommitted(known, names))
+    return Arrays(problem=problem, roles=groups, classes=classes, cuts=made, overcommitted=_overcommitted(known, names))
 
 
 def _resources(shapes: Sequence[Shape]) -> list[str]:

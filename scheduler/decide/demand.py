@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from scheduler.state.gang import Advice, Demand, Gang
+from scheduler.state.gang import Advice, Demand, Gang, Segment
 from scheduler.state.snapshot import Snapshot
 from topology import Topology, default_weights
 
@@ -40,6 +40,8 @@ class Wishes:
     """The demand, widest level first, and what to tell the user."""
 
     levels: tuple[Wish, ...]
+    segments: tuple[tuple[Segment, Wish], ...] = ()
+    """The layers of segments with a level of their own, outermost first."""
     advice: tuple[Advice, ...] = ()
 
     @property
@@ -54,8 +56,8 @@ class Wishes:
 
     @property
     def unknown(self) -> Wish | None:
-        """The first required level that no node carries."""
-        return next((w for w in self.required if not w.carried), None)
+        """The first required level that no node carries, that of a segment included."""
+        return next((w for w in (*self.required, *(w for _, w in self.segments)) if not w.carried), None)
 
 
 def wishes(snapshot: Snapshot, gang: Gang) -> Wishes:
@@ -74,7 +76,9 @@ def wishes(snapshot: Snapshot, gang: Gang) -> Wishes:
     nvlink = topology.resolve(NVLINK)
     if nvlink is not None and demand.preferred is not None and demand.nvlink == "unasked" and nvlink.key not in found:
         found[nvlink.key] = replace(_wish(topology, nvlink.key), tie=True)
-    return Wishes(levels=_widest_first(topology, found.values()), advice=tuple(advice))
+    segments = tuple((s, _wish(topology, s.required)) for s in demand.segments if s.required is not None)
+    advice += [_idle(gang, segment) for segment in demand.segments if segment.required is None]
+    return Wishes(levels=_widest_first(topology, found.values()), segments=segments, advice=tuple(advice))
 
 
 def _weights(topology: Topology, demand: Demand) -> Iterable[tuple[str, int]]:
@@ -123,4 +127,13 @@ def _unknown(topology: Topology, gang: Gang, level: str) -> Advice:
         object=f"{gang.workload.kind}/{gang.workload.name}",
         field="preferredTopology",
         message=f"No node carries the preferred level {level} ({gang.demand.source}): every node counts as a domain of its own.{hint}",
+    )
+
+
+def _idle(gang: Gang, segment: Segment) -> Advice:
+    return Advice(
+        level="warning",
+        object=f"{gang.workload.kind}/{gang.workload.name}",
+        field="segments",
+        message=f"Segments of {segment.size} members name no level ({gang.demand.source}): they ask for nothing.",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from scheduler.decide import ranks, refusal
 from scheduler.decide.arrays import Arrays, Checks, arrays
 from scheduler.decide.demand import Wish, Wishes, wishes
+from scheduler.decide.seating import groups
 from scheduler.decide.spots import spots
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
@@ -38,16 +39,16 @@ def place(
     early = refusal.unknown_level(world, gang, demand) or refusal.split(world, gang, demand)
     if early is not None:
         return replace(early, advice=demand.advice)
-    made = arrays(world, gang, demand.levels, checks) if gang.pending else None
+    made = arrays(world, gang, demand.levels, checks, demand.segments) if gang.pending else None
     if made is None:
-        return _placed(world, gang, demand, new=(), solution=_no_search(world, gang, demand), advice=demand.advice)
+        return placed(world, gang, demand, new=(), solution=_no_search(world, gang, demand), advice=demand.advice)
     advice = (*demand.advice, *_overcommitted(world, gang, made))
     solution = solver(made.problem, budget)
     if solution.status is SolveStatus.MODEL_INVALID:
         raise AssertionError(f"gang {gang.key}: the solver calls its own model invalid")
     if solution.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
-        seats = _seats(world, gang, demand, made, solution)
-        return _placed(world, gang, demand, new=seats, solution=solution, advice=advice)
+        new = _seats(world, gang, demand, made, solution)
+        return placed(world, gang, demand, new=new, solution=solution, advice=advice)
     ask = refusal.Ask(snapshot=world, gang=gang, demand=demand, arrays=made, solver=what_if or solver, budget=budget, checks=checks)
     if solution.status is SolveStatus.INEXPRESSIBLE:
         return replace(refusal.inexpressible(gang, solution), advice=advice)
@@ -61,11 +62,13 @@ class _Nodes:
     """The node that each load of a solution is put on, by role: how many of its members the node takes."""
 
     by_role: tuple[dict[NodeName, int], ...]
+    node_class: dict[NodeName, int]
 
 
-def _nodes(snapshot: Snapshot, made: Arrays, solution: Solution) -> _Nodes:
+def nodes_of(snapshot: Snapshot, made: Arrays, solution: Solution) -> _Nodes:
     """Give each load nodes of its class: the fullest first, and of equally full ones those that lie close together."""
     by_role: tuple[dict[NodeName, int], ...] = tuple({} for _ in made.roles)
+    node_class: dict[NodeName, int] = {}
     taken = [0] * len(made.classes)
     wanted = [0] * len(made.classes)
     for load in solution.loads:
@@ -75,25 +78,28 @@ def _nodes(snapshot: Snapshot, made: Arrays, solution: Solution) -> _Nodes:
         start = taken[load.node_class]
         taken[load.node_class] += load.nodes
         for at in chosen[load.node_class][start : start + load.nodes].tolist():
+            node = NodeName(snapshot.topology.nodes[at])
+            node_class[node] = load.node_class
             for role, n in enumerate(load.pods):
                 if n:
-                    by_role[role][NodeName(snapshot.topology.nodes[at])] = n
-    return _Nodes(by_role=by_role)
+                    by_role[role][node] = n
+    return _Nodes(by_role=by_role, node_class=node_class)
 
 
 def _seats(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, solution: Solution) -> tuple[Seat, ...]:
-    """Seat the oldest members of each role on the chosen nodes, ranks close together."""
-    nodes = _nodes(snapshot, made, solution)
-    chosen = [(members[: sum(taken.values())], taken) for members, taken in zip(made.roles, nodes.by_role, strict=True)]
+    """Seat the oldest members of each role on the chosen nodes, segments in their places, ranks close together."""
+    nodes = nodes_of(snapshot, made, solution)
+    chosen = groups(snapshot.topology, made, solution, nodes.by_role, nodes.node_class)
     found = ranks.order(snapshot.topology, gang.fixed, chosen)
     return tuple(
-        Seat(member=member, node=found[member.pod.key], bound=False, domains=_domains(snapshot, demand, found[member.pod.key]))
+        Seat(member=member, node=found[member.pod.key], bound=False, domains=domains_at(snapshot, demand, found[member.pod.key]))
         for members, _ in chosen
         for member in members
     )
 
 
-def _domains(snapshot: Snapshot, demand: Wishes, node: NodeName) -> dict[str, str]:
+def domains_at(snapshot: Snapshot, demand: Wishes, node: NodeName) -> dict[str, str]:
+    """Return the domains that a node lies in, by level key, for the levels that a report shows."""
     at = snapshot.topology.position.get(node)
     found: dict[str, str] = {}
     for wish in demand.shown if at is not None else ():
@@ -103,8 +109,9 @@ def _domains(snapshot: Snapshot, demand: Wishes, node: NodeName) -> dict[str, st
     return found
 
 
-def _placed(snapshot: Snapshot, gang: Gang, demand: Wishes, *, new: Sequence[Seat], solution: Solution, advice: tuple[Advice, ...]) -> Placed:
-    bound = tuple(Seat(member=m, node=n, bound=True, domains=_domains(snapshot, demand, n)) for m in gang.fixed if (n := m.pod.node) is not None)
+def placed(snapshot: Snapshot, gang: Gang, demand: Wishes, *, new: Sequence[Seat], solution: Solution, advice: tuple[Advice, ...]) -> Placed:
+    """Return the plan: members that run and new seats in rank order, cost and proof as the solution has them."""
+    bound = tuple(Seat(member=m, node=n, bound=True, domains=domains_at(snapshot, demand, n)) for m in gang.fixed if (n := m.pod.node) is not None)
     seats = tuple(sorted((*bound, *new), key=lambda s: (s.member.rank, s.member.role, s.member.pod.key)))
     seated = {s.member.pod.key for s in seats}
     return Placed(
@@ -133,7 +140,7 @@ def _no_search(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Solution:
     nodes = sorted({m.pod.node for m in gang.fixed if m.pod.node is not None})
     cost = 0
     for wish in demand.shown:
-        domains = {_domains(snapshot, demand, node).get(wish.key, f"node {node}") for node in nodes}
+        domains = {domains_at(snapshot, demand, node).get(wish.key, f"node {node}") for node in nodes}
         cost += wish.weight * max(0, len(domains) - 1)
     return Solution(status=SolveStatus.OPTIMAL, cost=cost, bound=cost, proved=("core", "extras", "cost", "harm"), engine="none")
 

@@ -25,7 +25,7 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
     """
     sequence = sorted([*fixed, *(m for members, _ in chosen for m in members)], key=lambda m: (m.rank, m.role, m.pod.key))
     found: dict[str, NodeName] = {m.pod.key: m.pod.node for m in fixed if m.pod.node is not None}
-    known = _Nodes(topology, [*(node for _, taken in chosen for node in taken), *found.values()])
+    known = Nearby(topology, [*(node for _, taken in chosen for node in taken), *found.values()])
     left = [known.places(taken) for _, taken in chosen]
     role_of = {m.pod.key: role for role, (members, _) in enumerate(chosen) for m in members}
     anchors = [i for i, m in enumerate(sequence) if m.pod.key in found]
@@ -41,7 +41,7 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
     return found
 
 
-class _Nodes:
+class Nearby:
     """The nodes in question, ordered so that domains of every level follow each other, and how close they are."""
 
     def __init__(self, topology: Topology, nodes: Sequence[NodeName]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.decide import room
@@ -11,10 +12,11 @@ from scheduler.decide.survey import most as most_counted
 from scheduler.decide.survey import survey_of
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
-from scheduler.state.gang import Gang
+from scheduler.state.gang import Gang, Member
 from scheduler.state.plan import Decision, Room, Unplaced
 from scheduler.state.reasons import BY_CODE
 from scheduler.state.resources import quantity
+from scheduler.state.segments import cut
 from scheduler.state.snapshot import Snapshot
 
 
@@ -41,9 +43,6 @@ def gate(gang: Gang) -> Unplaced | None:
         for field in member.pod.shape.unsupported:
             message = f"Pod {member.pod.key}: {field.field} ({field.message}) is checked by {field.check}, which Coterie does not do yet."
             return _unplaced(gang, "NotChecked", message)
-    if gang.demand.segments:
-        sizes = ", ".join(f"{s.size} members each in one {s.required or 'group'}" for s in gang.demand.segments)
-        return _unplaced(gang, "NotImplemented", f"The gang asks for segments ({sizes}; {gang.demand.source}), which Coterie does not place yet.")
     return None
 
 
@@ -61,21 +60,30 @@ def unknown_level(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | 
 
 def split(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | None:
     """Refuse what running members have made impossible: they lie in several domains of a required level, or in none."""
-    for wish in demand.required:
-        column = snapshot.topology.column(wish.key)
-        found: dict[str, int] = {}
-        for member in gang.fixed:
-            at = snapshot.topology.position.get(str(member.pod.node))
-            domain = (
-                column.domains[int(column.index[at])] if at is not None and column.index[at] >= 0 else f"node {member.pod.node} (without the label)"
-            )
-            found[domain] = found.get(domain, 0) + 1
-        outside = [d for d in found if d not in column.domains]
-        if len(found) > 1 or outside:
-            where = ", ".join(f"{n} in {d}" for d, n in sorted(found.items()))
-            message = f"All members must lie in one {wish.name} ({wish.key}), but {len(gang.fixed)} run already: {where}."
+    rows = [("All members", wish, gang.fixed) for wish in demand.required]
+    for segment, wish in demand.segments:
+        for index, members in enumerate(cut(gang.members, segment)):
+            who = f"Segment {index} ({len(members)} members, {gang.demand.source})"
+            rows.append((who, wish, tuple(m for m in members if m.pod.node is not None)))
+    for who, wish, running in rows:
+        found = _homes(snapshot, wish, running)
+        if len(found) > 1 or any(not known for _, known in found):
+            where = ", ".join(f"{n} in {d}" for (d, _), n in sorted(found.items()))
+            message = f"{who} must lie in one {wish.name} ({wish.key}), but {len(running)} run already: {where}."
             return _unplaced(gang, "MembersSplit", message)
     return None
+
+
+def _homes(snapshot: Snapshot, wish: Wish, running: Sequence[Member]) -> dict[tuple[str, bool], int]:
+    """Count running members by domain, and by node where they lie in none; the second of the pair tells which it is."""
+    column = snapshot.topology.column(wish.key)
+    found: dict[tuple[str, bool], int] = {}
+    for member in running:
+        at = snapshot.topology.position.get(str(member.pod.node))
+        known = at is not None and bool(column.index[at] >= 0)
+        home = column.domains[int(column.index[at])] if at is not None and known else f"node {member.pod.node} (without the label)"
+        found[home, known] = found.get((home, known), 0) + 1
+    return found
 
 
 def unknown(ask: Ask, solution: Solution) -> Unplaced:
@@ -102,8 +110,7 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
         code = blocked[0] if blocked else "NotEnoughRoom"
         return _unplaced(gang, code, "No placement exists.", solution=solution)
     listed = room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
-    counted = most_counted(survey_of(ask.snapshot, gang, ask.checks))
-    most = len(gang.fixed) + (room.fits(ask.arrays.problem, ask.solver, ask.budget) if counted is None else counted)
+    most = len(gang.fixed) + _most(ask)
     # Best fit also counts domains in which the workers have room and the leader has none; there no gang fits.
     listed = tuple(sorted((replace(r, room=min(r.room, most)) for r in listed), key=lambda r: (-r.room, r.domain)))
     if blocked:
@@ -115,6 +122,16 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
     else:
         code, message = "NotEnoughRoom", f"{_needed(gang)} needed, {most} fit: {_best(listed)}."
     return _unplaced(gang, code, message, solution=solution, fits=most, rooms=listed)
+
+
+def _most(ask: Ask) -> int:
+    """Return the most pending members that fit under the same demands: counted where counting is enough, else searched."""
+    problem = ask.arrays.problem
+    if problem.layers:
+        found = ask.solver(room.unpriced(problem, required=True, need=max(1, int(problem.must.sum()))), ask.budget)
+        return sum(sum(load.pods) * load.nodes for load in found.loads)
+    counted = most_counted(survey_of(ask.snapshot, ask.gang, ask.checks))
+    return room.fits(problem, ask.solver, ask.budget) if counted is None else counted
 
 
 def _blocked(ask: Ask) -> tuple[str, str] | None:

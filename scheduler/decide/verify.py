@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeAlias
 
 from scheduler.decide.verify_levels import Homes, cost, key_of, required, weights
 from scheduler.decide.verify_pods import meant, meet, others, room_left
-from scheduler.state.gang import Gang, Member
+from scheduler.state.gang import Gang, Member, Segment
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Pod, Shape
 from scheduler.state.plan import Placed, Plan, Seat, Unplaced
@@ -178,9 +178,18 @@ def _segments(case: _Case) -> Iterator[str]:
     for layer in case.gang.demand.segments:
         groups: dict[int, list[Seat]] = {}
         for seat in case.plan.seats:
-            groups.setdefault(place.get(seat.member.pod.key, 0) // layer.size, []).append(seat)
-        for index in sorted(groups) if layer.required else []:
+            groups.setdefault(_segment_of(place.get(seat.member.pod.key, 0), len(place), layer), []).append(seat)
+        for index in sorted(groups.keys() - {-1}) if layer.required else []:
             yield from _one_domain(case, key_of(case.snapshot, layer.required or ""), groups[index], f"segment {index} of {layer.size}")
+
+
+def _segment_of(place: int, members: int, layer: Segment) -> int:
+    """Return the segment of the member at a place of the order, -1 for none; LeaderWorkerSet's rule for its subgroups."""
+    if layer.leader == "excluded":
+        return (place - 1) // layer.size  # -1 for the leader, whose place is 0
+    if layer.leader == "subgroup" and (members - 1) % layer.size == 0:
+        return max(0, place - 1) // layer.size
+    return place // layer.size
 
 
 def _cost_and_bound(case: _Case) -> Iterator[str]:

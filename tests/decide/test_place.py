@@ -308,9 +308,10 @@ def test_a_field_that_is_not_checked_yet_is_named() -> None:
     assert all(text in found.message for text in ("ai/train-0", "spec.topologySpreadConstraints[0]", "PodTopologySpread"))
 
 
-def test_segments_are_refused_by_name() -> None:
-    found = refused(snapshot(racks(4)), gang(pods=4, demand=Demand(segments=(Segment(size=2, required="rack"),))))
-    assert (found.status, found.reason) == ("UNSUPPORTED", "NotImplemented")
+def test_each_segment_lies_in_one_rack() -> None:
+    world = snapshot([node(f"n{i}", rack=rack) for i, rack in enumerate(("r0", "r0", "r0", "r1", "r1", "r1"))])
+    plan = placed(world, gang(pods=4, demand=Demand(segments=(Segment(size=2, required="rack"),))))
+    assert [world.topology.domains_of(s.node)[RACK] for s in plan.seats] in (["r0", "r0", "r1", "r1"], ["r1", "r1", "r0", "r0"])
 
 
 def test_a_budget_that_ends_is_not_a_no() -> None:

@@ -189,6 +189,7 @@ def _level(known: NodeTable, gang: Gang, wish: Wish, column: Ints, *, of_class: 
         required=wish.required,
         host=wish.host,
         tie=wish.tie,
+        name=wish.name,
         domain=column[of_class],
         occupied=frozenset(d for d in domains.values() if d >= 0),
         occupied_unlabelled=sum(d < 0 for d in domains.values()),

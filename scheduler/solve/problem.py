@@ -102,6 +102,8 @@ class LevelColumn:
     """Fixed members' nodes without the label (or, at the host level, fixed members' nodes): domains that count already."""
     worth: Ints
     """int64[D]: what the free room of each domain, all its nodes counted, is worth to later gangs."""
+    name: str = ""
+    """What people call the level."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

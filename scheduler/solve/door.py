@@ -8,9 +8,11 @@ from typing import Final
 import numpy as np
 
 from scheduler.solve import cost as costs
-from scheduler.solve import greedy
+from scheduler.solve import greedy, segments
 from scheduler.solve.bounds import Bounds, bounds, in_play, short
 from scheduler.solve.coupled import sharpen
+from scheduler.solve.holding import holdings
+from scheduler.solve.holding import sharpen as whole_segments
 from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Ints, LevelColumn, Problem, Rows
 from scheduler.solve.solution import Load, Solution, SolveStatus
@@ -18,6 +20,7 @@ from scheduler.solve.solver import Budget, Exact, Start, Tree
 
 PROVED: Final = ("core", "extras", "cost")
 SUMS: Final = "no domain has room enough"
+SEGMENTS: Final = "the domains of the segments' level hold too few whole segments"
 
 
 def solve(problem: Problem, budget: Budget, exact: Exact, tree: Tree | None = None) -> Solution:
@@ -58,7 +61,9 @@ def forced_exact(problem: Problem, budget: Budget, exact: Exact) -> Solution:
     if core.refused:
         return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SUMS)
     if problem.layers:
-        start = None
+        core, start = _segmented(known, core)
+        if core.refused:
+            return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SEGMENTS)
     elif problem.elastic:
         start = _part(known)
     else:
@@ -81,7 +86,7 @@ def _whole(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solut
     """Place all pods or none."""
     problem = known.problem
     if problem.layers:
-        return exact(known, core, None, budget)  # best fit knows nothing of segments
+        return _whole_segments(known, core, budget, exact)
     loads = greedy.search(known, problem.count, core)
     if loads is None:
         return exact(known, core, None, budget)
@@ -94,23 +99,43 @@ def _whole(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solut
     return exact(_only(known, core, costs.cost(problem, loads)), core, Start(loads=loads, core=loads), budget)
 
 
+def _whole_segments(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
+    """Place whole segments or none of them."""
+    core, start = _segmented(known, core)
+    if core.refused:
+        return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SEGMENTS)
+    if start is None:
+        return exact(known, core, None, budget)
+    cost = costs.cost(known.problem, start.loads)
+    if cost <= core.cost:
+        return replace(_optimal(known.problem, start.loads), parts=start.parts)
+    return exact(_only(known, core, cost), core, start, budget)
+
+
+def _segmented(known: Instance, core: Bounds) -> tuple[Bounds, Start | None]:
+    """Return bounds that count whole segments, and a placement to begin with where best fit finds one."""
+    if known.problem.elastic:
+        return core, None
+    held = holdings(known)
+    core = whole_segments(known, core, held)
+    return core, None if core.refused else segments.start(known, held)
+
+
 def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
     """Place the core at the least cost, then as many as fit.
 
     Mostly all fit, and the best placement of all contains a best core: that is tried first, on the simpler problem.
     """
     problem = known.problem
-    if problem.layers:
-        return exact(known, core, None, budget)
     half = replace(budget, deterministic_seconds=budget.deterministic_seconds / 2, wall_seconds=budget.wall_seconds and budget.wall_seconds / 2)
     every = solve(replace(problem, need=problem.total), half, exact)
     if every.loads:
         chosen = core_of(problem, every.loads)
         if every.status is SolveStatus.OPTIMAL and chosen is not None and costs.cost(problem, chosen) <= core.cost:
             return every
-        start = None if chosen is None else Start(loads=every.loads, core=chosen)
+        start = None if chosen is None else Start(loads=every.loads, core=chosen, parts=every.parts)
     else:
-        start = _part(known)
+        start = None if problem.layers else _part(known)  # best fit of some pods knows nothing of segments
         if start is not None and _most_proved(known, core, start):
             return _optimal(problem, start.loads)
     found = exact(known, core, start, half)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from scheduler import report as reports
+from scheduler.decide.relax import Neighbours
 from scheduler.dryrun import Answer, Question, decisions, snapshot_of
 from scheduler.kube.bindings.records import placement, record_name, timestamp
 from scheduler.kube.group import grouping
@@ -37,8 +38,11 @@ def explain(name: str, question: Question, *, scheduler_name: str = "coterie") -
     if not gangs:
         raise BadInput(_nobody(name, question.namespace, everyone, given.world, scheduler_name))
     records = _records(question.cluster)
+    everything = grouping.gangs(given.world, scheduler_name=None)
+    neighbours = Neighbours(gangs=(*everything.gangs, *everything.settled), budgets=tuple(given.world.budgets.values()))
     rows = [
-        _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records) for done in decisions(snapshot, gangs, question)
+        _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records)
+        for done in decisions(snapshot, gangs, question, neighbours)
     ]
     report = PlacementReport(cluster=reports.cluster_of(snapshot), gangs=rows, advice=[reports.advice_row(a) for a in found.advice])
     return Answer(report=report, snapshot=snapshot)

@@ -17,7 +17,7 @@ from scheduler.decide import filters, verify
 from scheduler.decide.cycle import decide
 from scheduler.decide.place import Checks
 from scheduler.decide.queue import ordered
-from scheduler.decide.relax import Raw, TryPlace, relax
+from scheduler.decide.relax import Neighbours, Raw, TryPlace, explained
 from scheduler.kube.group import grouping
 from scheduler.replay import Document, Sorted, documents, merged, without_nodes, world
 from scheduler.report import PlacementReport
@@ -93,7 +93,8 @@ def answer(question: Question) -> Answer:
     if found.problems:
         raise BadInput(_located(found.problems, question.objects))
     gangs = _asked(found, wanted.world)
-    rows = [_row(done, question) for done in decisions(snapshot, gangs, question, together.nominated)]
+    neighbours = Neighbours(gangs=(*found.gangs, *found.settled), budgets=tuple(together.world.budgets.values()))
+    rows = [_row(done, question) for done in decisions(snapshot, gangs, question, neighbours, together.nominated)]
     report = PlacementReport(
         cluster=reports.cluster_of(snapshot),
         gangs=rows,
@@ -124,13 +125,15 @@ class _Apart:
         self.seconds += time.perf_counter() - started
 
 
-def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, nominated: Sequence[Pod] = ()) -> Iterable[Done]:
+def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, neighbours: Neighbours, nominated: Sequence[Pod] = ()) -> Iterable[Done]:
     """Decide gang by gang in the order of the queue; each placed one takes its seats before the next is decided.
 
     ``nominated`` pods have no node yet, but one is being emptied for them: they hold room there against gangs of no higher priority.
     """
     raw = {(d.kind, _namespace(d, question.namespace), _name(d)): d.raw for d in (*question.cluster, *question.objects)}
-    explain = partial(_explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)))
+    explain = partial(
+        _explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)), neighbours=neighbours
+    )
     apart = _Apart()
     solver = engines.watched(apart) if question.solver is engines.default else question.solver
     for gang in ordered(gangs):
@@ -169,8 +172,8 @@ def _judge(snapshot: Snapshot, found: Plan) -> tuple[str, ...]:
     return verify.verify(snapshot, found, filters.allowed)
 
 
-def _explained(snapshot: Snapshot, gang: Gang, found: Unplaced, again: TryPlace, *, raw: Raw) -> Unplaced:
-    return replace(found, relaxations=relax(snapshot, gang, again, raw, fits=found.fits))
+def _explained(snapshot: Snapshot, _: Gang, found: Unplaced, again: TryPlace, *, raw: Raw, neighbours: Neighbours) -> Unplaced:
+    return explained(snapshot, found, again, raw, neighbours=neighbours)
 
 
 def _row(done: Done, question: Question) -> reports.GangReport:

@@ -7,20 +7,21 @@ Every kind of change is one row of KINDS. Nothing is offered that was not tried:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scheduler.decide.relax_changes import Raw
 from scheduler.decide.relax_demand import lower_min_member, prefer_nvlink, require
+from scheduler.decide.relax_disturb import Neighbours
 from scheduler.decide.relax_free import free
 from scheduler.decide.relax_nodes import add_nodes, last_resort
 from scheduler.decide.relax_pods import relabel, tolerate, uncordon
 from scheduler.decide.relax_trial import Trial, TryPlace, some, trial_of
 from scheduler.state.gang import Gang
-from scheduler.state.plan import Relaxation
+from scheduler.state.plan import Relaxation, Unplaced
 from scheduler.state.snapshot import Snapshot
 
-__all__ = ["KINDS", "TRIES", "Raw", "TryPlace", "relax"]
+__all__ = ["KINDS", "TRIES", "Neighbours", "Offers", "Raw", "TryPlace", "explained", "relax"]
 
 WIDEN: Final = 3
 LOWER: Final = 4
@@ -31,22 +32,47 @@ _RESERVED: Final = 8
 """Trials that only the last kinds may use, so that something is always offered."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """What would help."""
+
+    relaxations: tuple[Relaxation, ...]
+    """Least harm first."""
+    notes: tuple[str, ...]
+    """What cannot be offered although it would help, in sentences."""
+
+
+def explained(snapshot: Snapshot, found: Unplaced, try_place: TryPlace, raw: Raw | None = None, *, neighbours: Neighbours | None = None) -> Unplaced:
+    """Return a refusal with what would have to change."""
+    offers = relax(snapshot, found.gang, try_place, raw, fits=found.fits, neighbours=neighbours)
+    return replace(found, relaxations=offers.relaxations, message=" ".join((found.message, *offers.notes)))
+
+
 def relax(
-    snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | None = None, *, fits: int | None = None, tries: int = TRIES
-) -> tuple[Relaxation, ...]:
-    """Return changes that each alone make the gang fit, least harm first.
+    snapshot: Snapshot,
+    gang: Gang,
+    try_place: TryPlace,
+    raw: Raw | None = None,
+    *,
+    fits: int | None = None,
+    tries: int = TRIES,
+    neighbours: Neighbours | None = None,
+) -> Offers:
+    """Return changes that each alone make the gang fit.
 
     ``try_place`` places a gang on a what-if; ``raw`` looks up objects as the user wrote them (without it ``changes`` of the
-    gang's own objects are empty, and of pods and nodes assumed possible); ``fits`` is the most members that fit, where known.
+    gang's own objects are empty, and of pods and nodes assumed possible); ``fits`` is the most members that fit, where known;
+    ``neighbours`` are the gangs that run and the budgets that protect pods.
     """
-    trial = trial_of(snapshot, gang, try_place, raw, tries=tries, fits=fits)
+    trial = trial_of(snapshot, gang, try_place, raw, tries=tries, fits=fits, neighbours=neighbours)
     found: list[Relaxation] = []
     for kind in KINDS:
         trial.reserve = 0 if kind is add_nodes else _RESERVED
         found += kind(trial)
     if not found:
         found += last_resort(trial)
-    return tuple(sorted(found, key=lambda one: (one.harm, one.summary)))
+    ordered = tuple(sorted(found, key=lambda one: (one.harm, one.summary)))
+    return Offers(relaxations=ordered, notes=tuple(trial.notes))
 
 
 def widen(trial: Trial) -> Iterator[Relaxation]:

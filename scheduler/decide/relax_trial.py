@@ -9,6 +9,7 @@ from typing import TypeAlias
 from scheduler.decide import filters
 from scheduler.decide.arrays import Checks
 from scheduler.decide.relax_changes import Json, Object, Raw, objects_of
+from scheduler.decide.relax_disturb import Neighbours
 from scheduler.decide.survey import Survey, survey_of
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
@@ -38,6 +39,9 @@ class Trial:
     reserve: int = 0
     """Trials that are kept for the last kind, so that something is always offered."""
     objects: list[Object] = field(default_factory=list)
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    notes: list[str] = field(default_factory=list)
+    """Sentences that belong to the explanation although they are no offer."""
 
     def place(self, snapshot: Snapshot, gang: Gang) -> Placed | None:
         """Place for a trial; ``None`` where it does not fit or the trials are used up."""
@@ -64,7 +68,9 @@ def _weightless(gang: Gang) -> Gang:
     return replace(gang, demand=demand)
 
 
-def trial_of(snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | None, *, tries: int, fits: int | None) -> Trial:
+def trial_of(
+    snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | None, *, tries: int, fits: int | None, neighbours: Neighbours | None = None
+) -> Trial:
     """Lay a gang out for trials."""
     return Trial(
         snapshot=snapshot,
@@ -75,6 +81,7 @@ def trial_of(snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | Non
         fits=fits,
         survey=survey_of(snapshot, gang, CHECKS),
         objects=objects_of(gang, raw),
+        neighbours=neighbours or Neighbours(),
     )
 
 

@@ -39,7 +39,7 @@ class Trials:
 
 def _offers(world: Snapshot, who: Gang, raw: Raw | None = None, kind: str | None = None) -> list[Relaxation]:
     assert not isinstance(place(world, who, engines.default, Budget(), CHECKS), Placed), "the gang fits as it is"
-    return [one for one in relax(world, who, Trials(), raw) if kind in (None, one.kind)]
+    return [one for one in relax(world, who, Trials(), raw).relaxations if kind in (None, one.kind)]
 
 
 def _raw(*objects: Mapping[str, Any]) -> Raw:
@@ -211,7 +211,7 @@ def test_contradictory_wishes_still_get_an_offer() -> None:
 def test_no_more_trials_are_made_than_allowed_and_one_offer_is_found_in_few() -> None:
     world = snapshot([node(f"n{i}", taints=[Taint(key=f"k{i}")], unschedulable=True) for i in range(12)])
     trials = Trials()
-    found = relax(world, gang(pods=3, worker=shape(gpus=1, node_selector=(("pool", "a"),))), trials, tries=10)
+    found = relax(world, gang(pods=3, worker=shape(gpus=1, node_selector=(("pool", "a"),))), trials, tries=10).relaxations
     assert trials.made <= 10
     assert [one.kind for one in found] == ["addNodes"]
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from scheduler.state.by_name import ByName, Name
 from scheduler.state.ids import GangKey, NodeName
 from scheduler.state.objects import Pod
-
-Name = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ class Assumed:
 
     def __init__(self) -> None:
         """Begin without seats and pods."""
-        self.named: dict[Name, Pod] = {}
+        self.named: ByName[Pod] = ByName()
         self._seats: dict[Name, _Seat] = {}
         self._gangs: dict[GangKey, dict[Name, None]] = {}
 
@@ -91,9 +90,9 @@ class Assumed:
     def told(self, name: Name, pod: Pod | None) -> None:
         """Take in what the watch says about the pod of this name; ``None``: it is gone."""
         if pod is None:
-            self.named.pop(name, None)
+            self.named.pop(name)
         else:
-            self.named[name] = pod
+            self.named.put(name, pod)
         seat = self._seats.get(name)
         if seat is not None and seat.over(pod):
             self._drop(name)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from scheduler.state import overlay
 from scheduler.state.assumed import Assumed, Seating
 from scheduler.state.events import Event, Id, Levels, PriorityClass, Put, Removed, Synced, Unreadable, Value
 from scheduler.state.ids import GangKey, NodeName, PodUid
@@ -23,19 +24,20 @@ from scheduler.state.world import PodGroup, TopologyPolicy, Workload, World
 from topology import CustomLevel, Topology, build
 
 V = TypeVar("V")
-_Key = tuple[str, ...]
+_Place = tuple[str, str, str]
+_Key = str | tuple[str, ...]
 
 _KEYS: Final[tuple[tuple[type[Value], Callable[[Id, Value], _Key]], ...]] = (
-    (Node, lambda about, _: (about.name,)),
-    (Pod, lambda about, _: (about.uid,)),
+    (Node, lambda about, _: about.name),
+    (Pod, lambda about, value: getattr(value, "uid", about.uid)),
     (PodGroup, lambda about, _: (about.namespace, about.name)),
     (TopologyPolicy, lambda about, _: (about.namespace, about.name)),
     (Workload, lambda about, value: (getattr(value, "kind", ""), about.namespace, about.name)),
-    (PriorityClass, lambda about, _: (about.name,)),
+    (PriorityClass, lambda about, _: about.name),
     (Levels, lambda about, _: (about.source, about.name)),
     (Record, lambda about, _: (about.namespace, about.name)),
 )
-"""One table per type of value, and the key under which a value stands there."""
+"""One table per type of value, and the key under which a value stands there: one string where one will do, because there are many pods."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +57,20 @@ class ClusterCache:
         """Begin empty; ``levels`` are the custom topology levels of the configuration."""
         self._levels = tuple(levels)
         self._tables: dict[type, dict[_Key, Value]] = {kind: {} for kind, _ in _KEYS}
-        self._home: dict[_Key, tuple[type, _Key]] = {}
+        self._homes: dict[_Place, tuple[type, _Key]] = {}
+        """Where the value of an object stands; pods are found by name."""
+        self._pod_sources: set[str] = set()
         self._views: dict[str, object] = {}
         """Immutable copies that were given out and still hold, by name; dropped when their source changes."""
         self._assumed = Assumed()
         self._occupancy = Occupancy()
-        self._problems: dict[_Key, tuple[Id, str]] = {}
+        self._problems: dict[_Place, tuple[Id, str]] = {}
         self._nominated: dict[PodUid, Pod] = {}
         self._changed_pods: set[PodUid] = set()
+        self._world_pods: Mapping[PodUid, Pod] = {}
+        """Pods of the world that was given out last."""
+        self._since: dict[PodUid, None] = {}
+        """UIDs of pods that are different since, in the order in which they were told."""
         self._changed_objects: set[tuple[str, str, str]] = set()
         self.label_generation = 0
         """Rises whenever the set of nodes, their labels, or the known levels change."""
@@ -113,7 +121,7 @@ class ClusterCache:
 
     def pod(self, uid: str) -> Pod | None:
         """Return a pod as it was told, without assumptions."""
-        found = self._tables[Pod].get((uid,))
+        found = self._tables[Pod].get(uid)
         return found if isinstance(found, Pod) else None
 
     def pod_named(self, namespace: str, name: str) -> Pod | None:
@@ -151,7 +159,7 @@ class ClusterCache:
         for kind, _ in _KEYS:
             mine, theirs = self._tables[kind], other._tables[kind]
             for key in sorted({*mine, *theirs}):
-                name = f"{kind.__name__} {'/'.join(key)}"
+                name = f"{kind.__name__} {key if isinstance(key, str) else '/'.join(key)}"
                 if key not in theirs:
                     found.append(f"{name} is cached, but does not exist")
                 elif key not in mine:
@@ -163,28 +171,38 @@ class ClusterCache:
     def _put(self, about: Id, value: Value) -> bool:
         kind, key_of = next(row for row in _KEYS if isinstance(value, row[0]))
         key, place = key_of(about, value), _place(about)
-        if self._home.get(place, (kind, key)) != (kind, key):
+        if self._home(about) not in (None, (kind, key)):
             self._remove(replace(about, uid=""))  # another object bore the name; its end was not told
         before = self._tables[kind].get(key)
         if before == value:
             return False
         self._tables[kind][key] = value
-        self._home[place] = (kind, key)
+        if kind is Pod:
+            self._pod_sources.add(about.source)
+        else:
+            self._homes[place] = (kind, key)
         self._changed(value, before, value)
         return before is None or _visible(before) != _visible(value)
 
     def _remove(self, about: Id) -> bool:
-        home = self._home.get(_place(about))
+        home = self._home(about)
         if home is None:
             return False
         table, key = self._tables[home[0]], home[1]
         # A late word about a former object must not remove the one that now bears its name.
         if about.uid and getattr(table[key], "uid", about.uid) != about.uid:
             return False
-        del self._home[_place(about)]
+        self._homes.pop(_place(about), None)
         gone = table.pop(key)
         self._changed(gone, gone, None)
         return True
+
+    def _home(self, about: Id) -> tuple[type, _Key] | None:
+        home = self._homes.get(_place(about))
+        if home is None and about.source in self._pod_sources:
+            pod = self._assumed.named.get((about.namespace, about.name))
+            return None if pod is None else (Pod, pod.uid)
+        return home
 
     def _changed(self, value: Value, before: Value | None, after: Value | None) -> None:
         match value:
@@ -192,7 +210,7 @@ class ClusterCache:
                 self._node_changed(before, after)
             case Pod() as pod:
                 self._assumed.told((pod.namespace, pod.name), pod if after is not None else None)
-                self._changed_pods.add(pod.uid)
+                self._pod_changed(pod.uid)
                 self._nominated.pop(pod.uid, None)
                 if after is not None and pod.nominated_node is not None and pod.node is None and not pod.finished:
                     self._nominated[pod.uid] = pod
@@ -224,9 +242,13 @@ class ClusterCache:
         self._drop("world")
         told = self._assumed.named.get(name)
         if told is not None:
-            self._changed_pods.add(told.uid)
+            self._pod_changed(told.uid)
         if self._occupancy.put(name, self._assumed.holders(name)):
             self._drop("snapshot")
+
+    def _pod_changed(self, uid: PodUid) -> None:
+        self._changed_pods.add(uid)
+        self._since[uid] = None
 
     def _make_snapshot(self) -> Snapshot:
         nodes: Mapping[NodeName, Node] = self._view("nodes", lambda: {n.name: n for n in self._all(Node)})
@@ -239,8 +261,11 @@ class ClusterCache:
         return build({node.name: node.labels for node in self._all(Node)}, custom=(*self._levels, *custom))
 
     def _make_world(self) -> World:
+        known = {uid: self._assumed.seated(pod) for uid in self._since if (pod := self.pod(uid)) is not None}
+        self._world_pods = overlay.changed(self._world_pods, known, self._since.keys() - known.keys())
+        self._since.clear()
         return World(
-            pods={pod.uid: self._assumed.seated(pod) for pod in self._all(Pod)},
+            pods=self._world_pods,
             pod_groups={(key[0], key[1]): group for key, group in self._tables[PodGroup].items() if isinstance(group, PodGroup)},
             policies={(key[0], key[1]): policy for key, policy in self._tables[TopologyPolicy].items() if isinstance(policy, TopologyPolicy)},
             workloads={(key[0], key[1], key[2]): work for key, work in self._tables[Workload].items() if isinstance(work, Workload)},
@@ -260,7 +285,7 @@ class ClusterCache:
             self._views.pop(name, None)
 
 
-def _place(about: Id) -> _Key:
+def _place(about: Id) -> _Place:
     return (about.source, about.namespace, about.name)
 
 

@@ -3,60 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from scheduler.state.by_name import ByName, Name
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Node, Pod
-from scheduler.state.resources import Resources, total
 from scheduler.state.snapshot import Snapshot, with_tables
-from topology import Topology
-
-Name = tuple[str, str]
+from topology import Topology, build
 
 
 class Occupancy:
-    """Pods that hold room, by UID and by node."""
+    """Pods that hold room: the snapshot that was given out last, and what changed since."""
 
     def __init__(self) -> None:
         """Begin with empty nodes."""
-        self._pods: dict[PodUid, Pod] = {}
-        self._of_name: dict[Name, tuple[Pod, ...]] = {}
-        self._on: dict[NodeName, dict[PodUid, Pod]] = {}
-        self._dirty: set[NodeName] = set()
-        self._sorted: dict[NodeName, tuple[Pod, ...]] = {}
-        self._used: dict[NodeName, Resources] = {}
+        self._last = with_tables(Snapshot(topology=build({})), pods_on={}, used={}, repelling=())
+        self._since: dict[PodUid, Pod | None] = {}
+        """Pods by UID as they hold room now, None where they do not any more."""
+        self._holder: ByName[Pod] = ByName()
+        """The pod of each name that holds room, the first where there are several."""
+        self._more: dict[Name, tuple[Pod, ...]] = {}
+        """The others: a pod that goes away beside one that is still to come."""
 
     def put(self, name: Name, pods: Iterable[Pod]) -> bool:
         """Let these be the pods of this name that hold room; return whether anything changed."""
-        before, after = self._of_name.get(name, ()), tuple(pods)
+        first, after = self._holder.get(name), tuple(pods)
+        before = () if first is None else (first, *self._more.pop(name, ()))
+        if len(after) > 1:
+            self._more[name] = after[1:]
         if before == after:
             return False
-        for pod in before:
-            if pod.node is not None:
-                del self._pods[pod.uid]
-                del self._on[pod.node][pod.uid]
-                self._dirty.add(pod.node)
-        for pod in after:
-            if pod.node is not None:
-                self._pods[pod.uid] = pod
-                self._on.setdefault(pod.node, {})[pod.uid] = pod
-                self._dirty.add(pod.node)
+        self._since.update((pod.uid, None) for pod in before)
+        self._since.update((pod.uid, pod) for pod in after)
         if after:
-            self._of_name[name] = after
+            self._holder.put(name, after[0])
         else:
-            del self._of_name[name]
+            self._holder.pop(name)
         return True
 
     def snapshot(self, nodes: Mapping[NodeName, Node], topology: Topology, memo: dict[str, object]) -> Snapshot:
         """Return a snapshot with its tables filled in; only nodes whose pods changed are summed anew."""
-        for node in self._dirty:
-            here = self._on[node]
-            if here:
-                self._sorted[node] = tuple(sorted(here.values(), key=lambda pod: (pod.key, pod.uid)))
-                self._used[node] = total(pod.used for pod in self._sorted[node])
-            else:
-                del self._on[node]
-                self._sorted.pop(node, None)
-                self._used.pop(node, None)
-        self._dirty.clear()
-        bare = Snapshot(topology=topology, nodes=nodes, pods=dict(self._pods), memo=memo)
-        return with_tables(bare, pods_on=dict(self._sorted), used=dict(self._used))
+        put = {uid: pod for uid, pod in self._since.items() if pod is not None}
+        made = self._last.changed(put, self._since.keys() - put.keys()) if self._since else self._last
+        self._since.clear()
+        bare = replace(made, nodes=nodes, topology=topology, memo=memo)
+        self._last = with_tables(bare, pods_on=made.pods_on, used=made.used, repelling=made.repelling)
+        return self._last

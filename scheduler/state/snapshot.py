@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from scheduler.state import overlay
 from scheduler.state.objects import Node, Pod
-from scheduler.state.overlay import changed
 from scheduler.state.resources import NOTHING, Resources, total
 
 if TYPE_CHECKING:
@@ -55,19 +55,19 @@ class Snapshot:
 
     def with_plan(self, plan: Placed) -> Snapshot:
         """Return the snapshot after the plan's new seats are taken."""
-        return self._after({s.member.pod.uid: replace(s.member.pod, node=s.node) for s in plan.seats if not s.bound})
+        return self.changed({s.member.pod.uid: replace(s.member.pod, node=s.node) for s in plan.seats if not s.bound})
 
     def without(self, uids: Iterable[PodUid]) -> Snapshot:
         """Return the snapshot as if these pods were gone."""
-        return self._after({}, uids)
+        return self.changed({}, uids)
 
     def beside(self, nominated: Iterable[Pod], priority: int) -> Snapshot:
         """Return the snapshot as a gang of this priority sees it: pods of at least as much that are nominated to a node hold room there."""
         coming = {p.uid: replace(p, node=p.nominated_node) for p in nominated if p.priority >= priority and p.uid not in self.pods}
-        return self._after(coming) if coming else self
+        return self.changed(coming) if coming else self
 
-    def _after(self, put: Mapping[PodUid, Pod], gone: Iterable[PodUid] = ()) -> Snapshot:
-        """Return this snapshot with other pods; all that does not change is shared, so that a what-if costs its difference."""
+    def changed(self, put: Mapping[PodUid, Pod], gone: Iterable[PodUid] = ()) -> Snapshot:
+        """Return this snapshot with these pods (all on a node) put and those gone; what does not change is shared: it costs its difference."""
         other = {*put, *gone}
         here: dict[NodeName, list[Pod]] = {pod.node: [] for pod in (*map(self.pods.get, other), *put.values()) if pod is not None and pod.node}
         for node, found in here.items():
@@ -79,9 +79,9 @@ class Snapshot:
         empty = here.keys() - on.keys()
         known = vars(self)
         return with_tables(
-            replace(self, pods=changed(self.pods, put, other - put.keys())),
-            pods_on=changed(self.pods_on, on, empty),
-            used=changed(self.used, {node: total(p.used for p in pods) for node, pods in on.items()}, empty) if "used" in known else None,
+            replace(self, pods=overlay.changed(self.pods, put, other - put.keys())),
+            pods_on=overlay.changed(self.pods_on, on, empty),
+            used=overlay.changed(self.used, {node: total(p.used for p in pods) for node, pods in on.items()}, empty) if "used" in known else None,
             repelling=(
                 (*(p for p in self.repelling if p.uid not in other), *(p for p in put.values() if p.repels)) if "repelling" in known else None
             ),

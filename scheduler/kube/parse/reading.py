@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -81,13 +82,19 @@ def seconds(timestamp: str | None, field: str) -> float:
     """Read a Kubernetes timestamp as seconds since the epoch; 0 where there is none."""
     if not timestamp:
         return 0.0
+    moment = _moment(timestamp)
+    if moment is None:
+        raise Refused(field, timestamp, "a time such as 2026-01-31T12:00:00Z")
+    return moment
+
+
+@lru_cache(maxsize=4096)  # pods of one workload are created in the same few seconds
+def _moment(timestamp: str) -> float | None:
     try:
         moment = datetime.fromisoformat(timestamp)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Refused(field, timestamp, "a time such as 2026-01-31T12:00:00Z")
-    return moment.timestamp()
+        return None
+    return None if moment.tzinfo is None else moment.timestamp()
 
 
 def path(location: tuple[int | str, ...]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Required
 from pydantic import Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
+from scheduler.kube.parse import shared
 from scheduler.kube.parse.fields import STRICT, Metadata, NodeFields, PodFields, PodSpecFields, PodStatusFields
 from scheduler.kube.parse.head import DEFAULT_NAMESPACE, read_head, salvaged_head, text, whole
 from scheduler.kube.parse.naming import check_labels
@@ -87,7 +88,7 @@ def _node(fields: NodeFields, *, strict: bool) -> Node:
         labels=about.labels,
         taints=tuple(Taint(key=t["key"], value=t.get("value") or "", effect=t["effect"]) for t in spec.get("taints") or ()),
         unschedulable=bool(spec.get("unschedulable")),
-        allocatable=Resources(amounts(given, place)),
+        allocatable=shared.VECTORS.one(Resources(amounts(given, place))),
     )
 
 
@@ -95,19 +96,19 @@ def _pod(fields: PodFields, *, strict: bool, planned: bool, namespace: str) -> P
     about = read_head(fields["metadata"], strict=strict, namespace=namespace)
     spec: PodSpecFields = fields.get("spec") or {}
     status: PodStatusFields = fields.get("status") or {}
-    named = NodeName(spec.get("nodeName") or "") or None
-    form = shape(spec, node_name=named if planned else None)
+    named = NodeName(shared.NAMES.one(name)) if (name := spec.get("nodeName")) else None
+    form = shared.SHAPES.one(shape(spec, node_name=named if planned else None))
     nominated = status.get("nominatedNodeName")
     found = Pod(
-        namespace=about.namespace,
+        namespace=shared.NAMES.one(about.namespace),
         name=about.name,
         uid=PodUid(about.uid),
-        labels=about.labels,
-        annotations=about.annotations,
-        owner=about.owner,
+        labels=shared.MAPS.one(about.labels),
+        annotations=shared.MAPS.one(about.annotations),
+        owner=None if about.owner is None else shared.OWNERS.one(about.owner),
         scheduler_name=spec.get("schedulerName") or "default-scheduler",
         shape=form,
-        used=used(spec, status) if reports_resources(status) else form.requests,
+        used=shared.VECTORS.one(used(spec, status)) if reports_resources(status) else form.requests,
         priority=spec.get("priority") or 0,
         priority_class=spec.get("priorityClassName") or "",
         created=about.created,

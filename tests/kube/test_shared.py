@@ -11,7 +11,7 @@ def raw(name: str, *, gpus: int = 1, labels: dict[str, str] | None = None) -> di
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "u", "controller": True}
     metadata = {"namespace": "ai", "name": name, "uid": name, "labels": labels or {"app": "train"}, "ownerReferences": [owner]}
     container = {"name": "main", "resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}
-    spec = {"nodeName": "-".join(("node", "1")), "tolerations": [{"operator": "Exists"}], "containers": [container]}
+    spec = {"nodeName": f"node-{gpus * 0}", "tolerations": [{"operator": "Exists"}], "containers": [container]}
     return {"metadata": metadata, "spec": spec}
 
 

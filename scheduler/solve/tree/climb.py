@@ -1,0 +1,233 @@
+"""From nodes to cells: the curve of every group, looked up by its content from above, made from below where it is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from scheduler.solve.problem import Ints
+from scheduler.solve.tree import kernels
+from scheduler.solve.tree.chain import Chain, Depth
+from scheduler.solve.tree.kernels import NEVER
+from scheduler.solve.tree.memo import Store, boxed
+
+_APART: Final = 64
+"""More than any number of bits: neighbours that are no siblings never merge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Space:
+    """What the axes of curves count: pods of each role, or segments of each kind of one layer."""
+
+    limit: Ints
+    """int64[axes]: how many there are in all."""
+    sizes: Ints
+    """int64[axes, inner axes]: what one segment is made of; empty for pods."""
+    kinds: int = 0
+    """How many axes, the first, are kinds of segments; the others are pods that lie in none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cut:
+    """Rows of numbers as bytes, to be cut into keys."""
+
+    data: bytes
+    width: int
+
+    @classmethod
+    def of(cls, *columns: Ints) -> Cut:
+        """Lay columns side by side."""
+        return cls(data=np.stack(columns, axis=1).tobytes(), width=8 * len(columns))
+
+    def between(self, low: Ints, high: Ints) -> list[bytes]:
+        """Return the rows from each low to each high number."""
+        return [self.data[a:b] for a, b in zip((low * self.width).tolist(), (high * self.width).tolist(), strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Round:
+    """One step of merging siblings: ``left[i]`` and its right neighbour became one."""
+
+    ids: Ints
+    left: Ints
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Climb:
+    """The curves of one chain."""
+
+    chain: Chain
+    store: Store
+    tables: Ints
+    """For each table of the chain its number in the store."""
+    spaces: tuple[Space, ...]
+    """By layer, outermost first; at the end, pods."""
+    inner: tuple[Space, ...]
+    """What the children's curves count, by depth; at the end what nodes hold."""
+    form: tuple[tuple[int, ...], ...]
+    """The layers that are counted from each depth on."""
+    rows: tuple[Cut, ...]
+    """For each depth what makes a group differ from its siblings; in the last, runs."""
+    own: tuple[Cut, ...]
+    """For each depth what a group adds to what it is made of."""
+    nodes: Cut
+    sums: Ints
+    """Running sums of the node prices, one more than nodes. They may wrap around, differences do not."""
+
+    @classmethod
+    def of(cls, chain: Chain, store: Store, tables: Ints, spaces: tuple[Space, ...]) -> Climb:
+        """Prepare the content of all groups."""
+        rows, own, inner, taken = [], [], [], 0
+        for depth in chain.depths[:-1]:
+            own.append(Cut.of(depth.price, *(step.allowed for step in depth.steps)))
+            rows.append(Cut.of(np.diff(depth.child), depth.index, depth.price, *(step.allowed for step in depth.steps)))
+            taken += len(depth.steps)
+            inner.append(spaces[taken])
+        runs = chain.depths[-1]
+        rows.append(Cut.of(np.diff(runs.child), runs.index, tables[runs.index]))
+        return cls(
+            chain=chain,
+            store=store,
+            tables=tables,
+            spaces=spaces,
+            inner=(*inner, spaces[-1]),
+            form=tuple(tuple(step.layer for step in depth.steps) for depth in chain.depths),
+            rows=tuple(rows),
+            own=tuple(own),
+            nodes=Cut.of(chain.prices),
+            sums=np.append(0, np.cumsum(chain.prices)),
+        )
+
+    def curves(self, at: int, groups: Ints) -> Ints:
+        """Return the numbers of the curves of groups of one depth, all that they add included."""
+        if at == len(self.chain.depths) - 1:
+            return self.store.numbers(self.store.domains, self._run_keys(groups), lambda new: self._runs(groups[new]))
+        return self.store.numbers(self.store.domains, self._keys(at, groups), lambda new: self._made(at, groups[new]))
+
+    def _run_keys(self, groups: Ints) -> list[tuple[Hashable, ...]]:
+        runs = self.chain.depths[-1]
+        cuts = self.nodes.between(runs.child[groups], runs.child[groups + 1])
+        return list(zip(self.tables[runs.index[groups]].tolist(), cuts, strict=True))
+
+    def _keys(self, at: int, groups: Ints) -> list[tuple[Hashable, ...]]:
+        """Return all that each group is made of and adds."""
+        columns = [self.own[at].between(groups, groups + 1)]
+        low, high = groups, groups + 1
+        for depth, rows in zip(self.chain.depths[at:], (*self.rows[at + 1 :], self.nodes), strict=True):
+            low, high = depth.child[low], depth.child[high]
+            columns.append(rows.between(low, high))
+        return list(zip([self.form[at:]] * len(groups), *columns, strict=True))
+
+    def _runs(self, groups: Ints) -> Ints:
+        """Return the curves of equal nodes: the first so many, as their table says."""
+        runs, store = self.chain.depths[-1], self.store
+        tables = self.tables[runs.index[groups]]
+        count = runs.child[groups + 1] - runs.child[groups]
+        limit = self.spaces[-1].limit
+        single = np.stack([store.tables[t].single for t in tables.tolist()])
+        caps = np.minimum(limit, single * count[:, None])
+        boxes = boxed(caps, limit)
+        ids = np.zeros(len(groups), dtype=np.int64)
+        for where in _alike(np.column_stack((tables, boxes))):
+            box = tuple(boxes[where[0]].tolist())
+            nodes = store.tables[int(tables[where[0]])].nodes[tuple(slice(n) for n in box)].ravel()
+            first = runs.child[groups[where]]
+            most = count[where][:, None]
+            found = self.sums[first[:, None] + np.minimum(nodes, most)] - self.sums[first][:, None]
+            ids[where] = store.add(np.where(nodes > most, NEVER, found).reshape(-1, *box), caps[where])
+        return ids
+
+    def _made(self, at: int, groups: Ints) -> Ints:
+        depth = self.chain.depths[at]
+        children, parent = below(depth, groups)
+        index = self.chain.depths[at + 1].index[children]
+        ids = self.merged(at, parent, index, self.curves(at + 1, children))[0]
+        return self._priced(self._stepped(depth, groups, ids), depth.price[groups])
+
+    def merged(self, at: int, parent: Ints, index: Ints, ids: Ints) -> tuple[Ints, list[Round]]:
+        """Merge siblings two by two as the bits of their numbers say: whoever else is in play, the same two meet."""
+        space = self.inner[at]
+        apart = np.where(parent[1:] == parent[:-1], np.frexp((index[1:] ^ index[:-1]).astype(np.float64))[1], _APART)
+        rounds = []
+        while len(apart) and (nearest := int(apart.min())) < _APART:
+            left = np.flatnonzero(apart == nearest)
+            rounds.append(Round(ids=ids, left=left))
+            both = ids.copy()
+            both[left] = self._sums(ids[left], ids[left + 1], space)
+            keep = np.ones(len(ids), dtype=np.bool_)
+            keep[left + 1] = False
+            ids, apart = both[keep], apart[apart != nearest]
+        return ids, rounds
+
+    def _sums(self, left: Ints, right: Ints, space: Space) -> Ints:
+        def make(new: Ints) -> Ints:
+            a, b = left[new], right[new]
+            axes = len(space.limit)
+            caps = np.minimum(space.limit, store.caps[a, :axes] + store.caps[b, :axes])
+            boxes = boxed(caps, space.limit)
+            ids = np.zeros(len(new), dtype=np.int64)
+            for where in _alike(np.column_stack((store.pool[a], store.pool[b], boxes))):
+                box = tuple(boxes[where[0]].tolist())
+                ids[where] = store.add(kernels.convolve(store.many(a[where]), store.many(b[where]), box), caps[where])
+            return ids
+
+        store = self.store
+        return store.numbers(store.sums, list(zip(left.tolist(), right.tolist(), strict=True)), make)
+
+    def _priced(self, ids: Ints, price: Ints) -> Ints:
+        def make(new: Ints) -> Ints:
+            return self._each(ids[new], lambda curves, where: kernels.priced(curves, price[new][where]), store.caps[ids[new]])
+
+        store = self.store
+        return store.numbers(store.prices, list(zip(ids.tolist(), price.tolist(), strict=True)), make) if price.any() else ids
+
+    def _stepped(self, depth: Depth, groups: Ints, ids: Ints) -> Ints:
+        """Count segments from here on, the innermost layer first."""
+        for step in reversed(depth.steps):
+            ids = self._segments(step.layer, step.allowed[groups], ids)
+        return ids
+
+    def _segments(self, layer: int, allowed: Ints, ids: Ints) -> Ints:
+        store, space = self.store, self.spaces[layer]
+
+        def make(new: Ints) -> Ints:
+            inner = store.caps[ids[new], : space.sizes.shape[1]]
+            possible = np.where(space.sizes > 0, inner[:, None, :] // np.maximum(space.sizes, 1), NEVER).min(axis=2)
+            bits = (allowed[new][:, None] >> np.arange(len(space.limit))) & 1
+            caps = np.minimum(possible, space.limit) * bits
+            boxes = boxed(caps, space.limit)
+            made = np.zeros(len(new), dtype=np.int64)
+            for where in _alike(np.column_stack((store.pool[ids[new]], boxes))):
+                curves = kernels.reindexed(store.many(ids[new][where]), space.sizes, tuple(boxes[where[0]].tolist()))
+                outside = (np.indices(curves.shape[1:]).reshape(1, len(space.limit), -1) > caps[where][:, :, None]).any(axis=1)
+                curves[outside.reshape(curves.shape)] = NEVER
+                made[where] = store.add(curves, caps[where])
+            return made
+
+        return store.numbers(store.segments, list(zip(ids.tolist(), allowed.tolist(), [layer] * len(ids), strict=True)), make)
+
+    def _each(self, ids: Ints, change: Callable[[Ints, Ints], Ints], caps: Ints) -> Ints:
+        made = np.zeros(len(ids), dtype=np.int64)
+        for where in _alike(self.store.pool[ids][:, None]):
+            made[where] = self.store.add(change(self.store.many(ids[where]), where), caps[where])
+        return made
+
+
+def below(depth: Depth, groups: Ints) -> tuple[Ints, Ints]:
+    """Return the children of groups, and for each the position of its parent among them."""
+    start, count = depth.child[groups], depth.child[groups + 1] - depth.child[groups]
+    parent = np.repeat(np.arange(len(groups)), count)
+    return np.arange(int(count.sum())) + np.repeat(start - (np.cumsum(count) - count), count), parent
+
+
+def _alike(rows: Ints) -> Iterator[Ints]:
+    """Give the positions of equal rows, in order of their first."""
+    if len(rows) == 1:
+        yield np.zeros(1, dtype=np.int64)
+        return
+    order = np.lexsort(rows.T)
+    change = (rows[order][1:] != rows[order][:-1]).any(axis=1)
+    yield from np.split(order, np.flatnonzero(change) + 1)

@@ -1,0 +1,101 @@
+"""From the best cell back to nodes: at every sum the first division that has its price, group by group from above."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from scheduler.solve.problem import Ints
+from scheduler.solve.solution import Load, Part
+from scheduler.solve.tree.climb import Climb, Round, below
+from scheduler.solve.tree.kernels import split
+from scheduler.solve.tree.memo import Table
+
+Amount: TypeAlias = tuple[int, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Descent:
+    """What was found on the way down."""
+
+    climb: Climb
+    loads: list[Load] = field(default_factory=list)
+    segments: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+    """Layer, kind, times, and the range of sorted classes where they lie."""
+
+    def down(self, at: int, groups: Ints, amounts: Sequence[Amount]) -> None:
+        """Place an amount in each of these groups of one depth."""
+        if at == len(self.climb.chain.depths) - 1:
+            for group, amount in zip(groups.tolist(), amounts, strict=True):
+                self._fill(group, amount)
+            return
+        depth = self.climb.chain.depths[at]
+        amounts = [self._opened(at, int(group), amount) for group, amount in zip(groups, amounts, strict=True)]
+        children, parent = below(depth, groups)
+        index = self.climb.chain.depths[at + 1].index[children]
+        _, rounds = self.climb.merged(at, parent, index, self.climb.curves(at + 1, children))
+        shares = list(amounts)
+        for done in reversed(rounds):
+            shares = self._parted(done, shares)
+        used = [i for i, amount in enumerate(shares) if any(amount)]
+        self.down(at + 1, children[used], [shares[i] for i in used])
+
+    def _opened(self, at: int, group: int, amount: Amount) -> Amount:
+        """Count what segments are made of, outer layers first."""
+        depth = self.climb.chain.depths[at]
+        for step in depth.steps:
+            low, high = int(depth.start[group]), int(depth.start[group + 1])
+            self.segments += [
+                (step.layer, kind, times, low, high) for kind, times in enumerate(amount[: self.climb.spaces[step.layer].kinds]) if times
+            ]
+            amount = tuple((np.array(amount) @ self.climb.spaces[step.layer].sizes).tolist())
+        return amount
+
+    def _parted(self, done: Round, amounts: Sequence[Amount]) -> list[Amount]:
+        """Undo one round of merging."""
+        store = self.climb.store
+        shares: list[Amount] = []
+        left = set(done.left.tolist())
+        for amount in amounts:
+            at = len(shares)
+            if at not in left:
+                shares.append(amount)
+            elif any(amount):
+                shares += split(store.one(int(done.ids[at])), store.one(int(done.ids[at + 1])), amount)
+            else:
+                shares += (amount, amount)
+        return shares
+
+    def _fill(self, run: int, amount: Amount) -> None:
+        """Load the first nodes of a run."""
+        runs = self.climb.chain.depths[-1]
+        table = self.climb.store.tables[int(self.climb.tables[runs.index[run]])]
+        owner = self.climb.chain.owner[int(runs.child[run]) :]
+        for node, pods in enumerate(_loads(table, amount)):
+            self.loads.append(Load(node_class=int(owner[node]), pods=pods, nodes=1))
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return where segments lie: by the first class that carries pods there."""
+        used = {load.node_class for load in self.loads}
+        classes = self.climb.chain.classes
+        found = []
+        for layer, kind, times, low, high in self.segments:
+            there = min(c for c in classes[low:high].tolist() if c in used)
+            found.append(Part(layer=layer, kind=kind, node_class=there, times=times))
+        return tuple(sorted(found, key=lambda p: (p.layer, p.kind, p.node_class)))
+
+
+def _loads(table: Table, amount: Amount) -> Iterator[Amount]:
+    """Divide an amount among as few equal nodes as hold it."""
+    rows = [tuple(load) for load in table.loads.tolist()]
+    while any(amount):
+        needed = int(table.nodes[amount])
+        for load in rows:
+            rest = tuple(max(0, n - most) for n, most in zip(amount, load, strict=True))
+            if table.nodes[rest] == needed - 1:
+                yield tuple(min(n, most) for n, most in zip(amount, load, strict=True))
+                amount = rest
+                break

@@ -1,0 +1,86 @@
+"""The tree programme against every placement there is, against CP-SAT, and against itself with a memo."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from scheduler.solve import cost as costs
+from scheduler.solve import engines
+from scheduler.solve.bounds import bounds
+from scheduler.solve.instance import instance
+from scheduler.solve.problem import Problem
+from scheduler.solve.solution import Solution, SolveStatus
+from scheduler.solve.solver import Budget
+from scheduler.solve.tree.memo import Memo
+from scheduler.solve.tree.solver import solve
+from tests.solve.trees import Wanted, best, random_problem, worth
+
+KINDS = {
+    "one role": Wanted(),
+    "two roles": Wanted(roles=2),
+    "two roles, the first apart": Wanted(roles=2, spread=True),
+    "unlabelled nodes": Wanted(ragged=True),
+    "fixed members": Wanted(fixed=True, ragged=True, roles=2),
+    "a required spine": Wanted(required=0, fixed=True),
+    "a required rack": Wanted(required=1, ragged=True, roles=2),
+    "one host": Wanted(required=2, fixed=True),
+    "racks that break ties": Wanted(tie=True, ragged=True),
+    "segments in racks": Wanted(layers=1, ragged=True),
+    "segments of two roles": Wanted(layers=1, roles=2),
+    "segments in racks in spines": Wanted(layers=2, ragged=True, roles=2),
+    "segments and pods in none": Wanted(layers=1, loose=True, ragged=True),
+    "two layers and pods in no inner segment": Wanted(layers=2, loose=True),
+    "segments within a required spine": Wanted(layers=1, required=0, fixed=True),
+}
+SEEDS = 12
+
+
+def tree(of: Problem, memo: Memo | None = None) -> Solution:
+    return solve(instance(of), Budget(), Memo() if memo is None else memo)
+
+
+def problems(name: str) -> list[Problem]:
+    rng = Random(f"tree programme, {name}")  # noqa: S311 - test data, the same every time
+    return [random_problem(rng, KINDS[name]) for _ in range(SEEDS)]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_tree_programme_finds_the_best_of_all_placements(name: str) -> None:
+    statuses = set()
+    for of in problems(name):
+        found, least = tree(of), best(of)
+        statuses.add(found.status)
+        assert found.status is (SolveStatus.INFEASIBLE if least is None else SolveStatus.OPTIMAL)
+        if least is not None:
+            assert worth(of, found.loads) == least
+            assert (found.cost, found.bound, found.engine) == (least[0], least[0], "tree")
+            assert found.proved == ("core", "extras", "cost", "harm")
+            assert [sum(load.pods[r] * load.nodes for load in found.loads) for r in range(len(of.count))] == of.count.tolist()
+    assert SolveStatus.OPTIMAL in statuses
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_tree_programme_and_cpsat_agree(name: str) -> None:
+    for of in problems(name)[:8]:
+        known = instance(of)
+        found, other = tree(of), engines.cpsat(known, bounds(known, of.count, of.core), None, Budget())
+        assert (found.status, found.cost) == (other.status, other.cost)
+        if other.loads and "harm" in other.proved:
+            assert costs.harm(of, found.loads) == costs.harm(of, other.loads)
+
+
+def test_a_memo_changes_nothing_and_two_of_its_users_never_meet() -> None:
+    """One memo for problems of all kinds, asked twice in another order, against an empty one each time."""
+    memo = Memo()
+    asked = [of for name in KINDS for of in problems(name)]
+    for of in (*asked, *reversed(asked)):
+        assert tree(of, memo) == tree(of)
+
+
+def test_a_memo_that_may_hold_nothing_changes_nothing() -> None:
+    memo = Memo(most_bytes=0)
+    for of in problems("two roles"):
+        assert tree(of, memo) == tree(of)
+        assert len(memo.stores) == 1

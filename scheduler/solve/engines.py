@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from scheduler.solve import door
 from scheduler.solve.bounds import Bounds
 from scheduler.solve.instance import Instance
+from scheduler.solve.joint.window import Answer, Joint, Window
 from scheduler.solve.problem import Problem
 from scheduler.solve.solution import Solution
 from scheduler.solve.solver import Budget, Solver, Start
@@ -37,3 +38,21 @@ def cpsat(instance: Instance, bounds: Bounds, start: Start | None, budget: Budge
     from scheduler.solve.cpsat.solver import solve  # noqa: PLC0415 - OR-Tools is slow to import and often not needed
 
     return solve(instance, bounds, start, budget)
+
+
+def joint(window: Window, budget: Budget) -> Answer:
+    """Ask CP-SAT for several gangs at once."""
+    from scheduler.solve.cpsat.joint import solve  # noqa: PLC0415 - OR-Tools is slow to import and often not needed
+
+    return solve(window, budget)
+
+
+def joint_watched(loading: Callable[[], AbstractContextManager[None]]) -> Joint:
+    """Return `joint`, with the import of OR-Tools inside ``loading()``."""
+
+    def load(window: Window, budget: Budget) -> Answer:
+        with loading():
+            from scheduler.solve.cpsat import joint as engine  # noqa: F401, PLC0415 - only to be there when it is asked
+        return joint(window, budget)
+
+    return load

@@ -1,0 +1,227 @@
+"""Gangs that compete: one that is refused beside the seats of gangs before it is asked about once more, together with them.
+
+One after the other is quick, and mostly right. But a gang that chose among equal places, or that could have gone elsewhere,
+may leave no room for the next. So when a gang of a round is refused, and it would not be without the seats that the round has
+given away, all of them are one question (`scheduler.solve.joint`), in this order of aims:
+
+- gangs of higher priority keep the number of their pods and their cost; they may only choose among equally good placements;
+- of gangs of equal priority as many as possible are placed, first come first served: the first if it can be placed at all, the next
+  if it can be placed together with those before it, in whatever way, and so on;
+- then their aims count in that order: the first one's core, extras and cost, then the next one's.
+
+A window holds at most `WINDOW` gangs and `PODS` pending pods; other gangs keep their seats, and so do those with segments and
+those with pods that are nominated to a node. A proved no stays INFEASIBLE; a search that ended too early is UNKNOWN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from scheduler.decide.arrays import Checks, pods_of, roles
+from scheduler.decide.demand import wishes
+from scheduler.decide.joint_arrays import Entry, Laid, lay, loads_of
+from scheduler.decide.joint_plans import jointly, names
+from scheduler.decide.place import place
+from scheduler.decide.usage import table
+from scheduler.solve.joint.window import Answer, Held, Joint
+from scheduler.solve.problem import Bools
+from scheduler.solve.solution import Load, SolveStatus
+from scheduler.solve.solver import Budget, Solver
+from scheduler.state.gang import Advice, Gang
+from scheduler.state.ids import GangKey
+from scheduler.state.objects import Pod
+from scheduler.state.plan import Decision, Placed, Plan, Seat, Unplaced
+from scheduler.state.resources import PODS as POD_COUNT
+from scheduler.state.snapshot import Snapshot
+
+WINDOW: Final = 8
+"""Gangs that are decided jointly at most."""
+PODS: Final = 512
+"""Pending pods of them at most."""
+_LEAST: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The last word about a gang that was refused, and the gangs that were placed anew to make room for it."""
+
+    plan: Plan
+    moved: tuple[Placed, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Competition:
+    """One round: the cluster before it, and what joint questions have cost so far. All of them share one budget."""
+
+    snapshot: Snapshot
+    nominated: tuple[Pod, ...]
+    joint: Joint
+    solver: Solver
+    budget: Budget
+    checks: Checks
+    _deterministic: float = 0.0
+    _wall: float = 0.0
+    _first: dict[GangKey, Placed] = field(default_factory=dict)
+    """Each gang as it was placed before any joint question."""
+    _useful: dict[GangKey, Bools] = field(default_factory=dict)
+    _known: dict[object, str] = field(default_factory=dict)
+    """Questions that need not be asked again in this round: nothing that is placed later makes room. With what is told."""
+
+    def settle(self, refused: Unplaced, placed: Sequence[Placed]) -> Verdict:
+        """Ask about a gang that is refused beside ``placed``, the gangs of the round before it in their order."""
+        gang, movable = refused.gang, [p for p in placed if any(not s.bound for s in p.seats)]
+        if not movable:
+            return Verdict(plan=refused)
+        for plan in movable:
+            self._first.setdefault(plan.gang.key, plan)
+        question = _question(gang)
+        if question not in self._known and not self._fits_alone(gang):
+            self._known[question] = ""
+        if question in self._known:
+            return Verdict(plan=_told(refused, self._known[question]))
+        competing = self._competing(gang, movable)
+        chosen = self._window(gang, competing)
+        if not chosen:
+            self._known[question] = _kept(chosen, competing) if competing else ""
+            return Verdict(plan=_told(refused, self._known[question]))
+        return self._asked(refused, placed, chosen, competing)
+
+    def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], competing: list[Placed]) -> Verdict:
+        gang, moving = refused.gang, {p.gang.key for p in chosen}
+        world = self._view(gang)
+        for plan in placed:
+            world = world if plan.gang.key in moving else world.with_plan(plan)
+        entries = [Entry(gang=p.gang, demand=wishes(world, p.gang), held=_held(p, gang)) for p in chosen]
+        entries.append(Entry(gang=gang, demand=wishes(world, gang), held=None))
+        laid = lay(world, entries, self.checks)
+        answer = self._answer(laid, self._start(laid, world, gang, chosen))
+        whole = len(chosen) == len(competing)
+        if answer.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
+            before = [self._first[p.gang.key] for p in chosen]
+            *moved, plan = jointly(world, laid, entries, answer, whole=whole, before=before, advice=refused.advice)
+            return Verdict(plan=plan, moved=tuple(moved))
+        if answer.status is SolveStatus.UNKNOWN:
+            return Verdict(plan=self._unknown(refused, chosen))
+        settled = answer.status is SolveStatus.INFEASIBLE and whole
+        self._known[_question(gang)] = "" if settled else _kept(chosen if answer.status is SolveStatus.INFEASIBLE else [], competing)
+        return Verdict(plan=_told(refused, self._known[_question(gang)]))
+
+    def _answer(self, laid: Laid, start: tuple[Load, ...]) -> Answer:
+        """Ask within what is left of the round's budget."""
+        wall = None if self.budget.wall_seconds is None else self.budget.wall_seconds - self._wall
+        left = self.budget.deterministic_seconds - self._deterministic
+        if left < _LEAST or (wall is not None and wall < _LEAST):
+            return Answer(status=SolveStatus.UNKNOWN)
+        answer = self.joint(replace(laid.window, start=start), replace(self.budget, deterministic_seconds=left, wall_seconds=wall))
+        self._deterministic += answer.deterministic
+        self._wall += answer.wall
+        return answer
+
+    def _start(self, laid: Laid, world: Snapshot, gang: Gang, chosen: Sequence[Placed]) -> tuple[Load, ...]:
+        """Return a joint placement that needs no search, if there is one: the refused gang first, then those of its priority before it."""
+        seats: list[Seat] = []
+        for plan in chosen:
+            if plan.gang.priority > gang.priority:
+                seats += plan.seats
+                world = world.with_plan(plan)
+        for other in (gang, *(p.gang for p in chosen if p.gang.priority == gang.priority)):
+            found = place(world, other, self.solver, self.budget, self.checks, explained=False)
+            if not isinstance(found, Placed):
+                return ()
+            seats += found.seats
+            world = world.with_plan(found)
+        return loads_of(laid, world, seats)
+
+    def _view(self, gang: Gang) -> Snapshot:
+        return self.snapshot.beside(self.nominated, gang.priority)
+
+    def _fits_alone(self, gang: Gang) -> bool:
+        """Whether the gang is not refused where nobody of the round has a seat; what it costs does not matter."""
+        demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
+        found = place(self._view(gang), replace(gang, demand=demand), self.solver, self.budget, self.checks, explained=False)
+        return isinstance(found, Placed) or found.status == "UNKNOWN"
+
+    def _competing(self, gang: Gang, movable: Sequence[Placed]) -> list[Placed]:
+        """Return the gangs that are connected with this one by nodes of which two of them could make use."""
+        reach, found, rest = self._use(gang), [], list(movable)
+        while near := [p for p in rest if bool((self._use(p.gang) & reach).any())]:
+            found += near
+            rest = [p for p in rest if p not in near]
+            for plan in near:
+                reach = reach | self._use(plan.gang)
+        return [p for p in movable if p in found]
+
+    def _use(self, gang: Gang) -> Bools:
+        """Return the nodes that take at least one pod of the gang."""
+        if gang.key not in self._useful:
+            world = self._view(gang)
+            known = table(world)
+            found = np.zeros(len(world.topology.nodes), dtype=np.bool_)
+            for members in roles(gang):
+                shape = members[0].pod.shape
+                fits = self.checks.allowed(world, shape, pods_of(members)) & (known.free(POD_COUNT) >= 1)
+                for name, amount in shape.requests.items():
+                    fits = fits & (known.free(name) >= amount) if name != POD_COUNT else fits
+                found |= fits
+            self._useful[gang.key] = found
+        return self._useful[gang.key]
+
+    def _window(self, gang: Gang, competing: Sequence[Placed]) -> list[Placed]:
+        """Choose whom to ask: those on nodes of use to the gang first, then the latest; as many as a window holds."""
+        position, useful = self.snapshot.topology.position, self._use(gang)
+        pods, chosen = len(gang.pending), list[Placed]()
+        able = [p for p in competing if self._movable(p.gang, gang)] if self._movable(gang, gang) else []
+        near = {p.gang.key for p in able if any(useful[position[s.node]] for s in p.seats if not s.bound)}
+        for _, _, plan in sorted(((p.gang.key not in near, -at, p) for at, p in enumerate(able)), key=lambda row: row[:2]):
+            pods += len(plan.gang.pending)
+            if pods > PODS or len(chosen) == WINDOW - 1:
+                break
+            chosen.append(plan)
+        return [p for p in competing if p in chosen]
+
+    def _movable(self, gang: Gang, asking: Gang) -> bool:
+        """Whether the gang can take part: no segments, nothing that depends on where others are seated, and it sees the same cluster."""
+        if gang.demand.segments or any(m.pod.repels or m.pod.uid in self.snapshot.pods for m in gang.pending):
+            return False
+        known = {p.uid for p in self.nominated}
+        coming = [{p.uid for p in self.nominated if p.priority >= one.priority} for one in (gang, asking)]
+        return coming[0] == coming[1] and not any(m.pod.uid in known for m in gang.pending)
+
+    def _unknown(self, refused: Unplaced, chosen: Sequence[Placed]) -> Unplaced:
+        message = (
+            f"It does not fit beside the seats of gangs before it. Whether it fits together with {names(p.gang for p in chosen)} was neither shown "
+            f"nor ruled out within the {self.budget.deterministic_seconds:g} deterministic seconds that joint questions of one round share."
+        )
+        decision = Decision(engine="cpsat")
+        return Unplaced(gang=refused.gang, status="UNKNOWN", reason="BudgetExhausted", message=message, decision=decision, advice=refused.advice)
+
+
+def _question(gang: Gang) -> object:
+    """Return what a gang asks for: gangs of one question get one answer."""
+    wanted = tuple((members[0].role, members[0].pod.shape, len(members)) for members in roles(gang))
+    fixed = tuple(sorted(str(m.pod.node) for m in gang.fixed))
+    labels = tuple(sorted({tuple(sorted(m.pod.labels.items())) for m in gang.pending}))
+    return (gang.priority, gang.namespace, gang.demand, gang.min_member, wanted, fixed, labels)
+
+
+def _held(plan: Placed, asking: Gang) -> Held | None:
+    return Held(left_out=len(plan.left_out), cost=plan.cost) if plan.gang.priority > asking.priority else None
+
+
+def _kept(chosen: Iterable[Placed], competing: Sequence[Placed]) -> str:
+    asked = len(list(chosen))
+    return (
+        f"Alone it would fit. Of {len(competing)} gangs that compete with it, {asked} were asked jointly with it, and that is not enough; the others "
+        f"keep their seats: a joint decision moves at most {WINDOW - 1} gangs and {PODS} pods, and none with segments or nominated pods."
+    )
+
+
+def _told(refused: Unplaced, message: str) -> Unplaced:
+    if not message:
+        return refused
+    about = f"{refused.gang.workload.kind}/{refused.gang.workload.name}"
+    return replace(refused, advice=(*refused.advice, Advice(level="info", object=about, field="", message=message)))

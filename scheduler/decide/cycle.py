@@ -102,8 +102,9 @@ def steps(
     coming = tuple(nominated)
     play = None if joint is None else Competition(snapshot=snapshot, nominated=coming, joint=joint, solver=solver, budget=budget, checks=checks)
     placed: dict[GangKey, Placed] = {}
-    taken = snapshot
+    taken, latest = snapshot, None
     for gang in queue.ordered(gangs):
+        taken = taken if latest is None else taken.with_plan(latest)  # seats are taken when somebody comes after
         seen = taken.beside(coming, gang.priority)
         verdict = Verdict(plan=place(seen, gang, solver, budget, checks, what_if=what_if))
         if isinstance(verdict.plan, Unplaced) and verdict.plan.status == "INFEASIBLE" and play is not None:
@@ -117,10 +118,8 @@ def steps(
             complaints = verify(world, one)
             if complaints:
                 raise RefereeError(one, complaints)
-        if verdict.moved:
-            taken = _beside(snapshot, placed.values(), None)
-        elif isinstance(plan, Placed):
-            taken = taken.with_plan(plan)
+        latest = plan if isinstance(plan, Placed) and not verdict.moved else None
+        taken = _beside(snapshot, placed.values(), None) if verdict.moved else taken
         yield Step(plan=plan, seen=seen, moved=verdict.moved)
 
 

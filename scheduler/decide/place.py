@@ -91,11 +91,9 @@ def _seats(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, solutio
     nodes = nodes_of(snapshot, made, solution)
     chosen = groups(snapshot.topology, made, solution, nodes.by_role, nodes.node_class)
     found = ranks.order(snapshot.topology, gang.fixed, chosen)
-    return tuple(
-        Seat(member=member, node=found[member.pod.key], bound=False, domains=domains_at(snapshot, demand, found[member.pod.key]))
-        for members, _ in chosen
-        for member in members
-    )
+    homes = {node: domains_at(snapshot, demand, node) for node in nodes.node_class}
+    at = ((member, found[member.pod.key]) for members, _ in chosen for member in members)
+    return tuple(Seat(member=member, node=node, bound=False, domains=homes[node]) for member, node in at)
 
 
 def domains_at(snapshot: Snapshot, demand: Wishes, node: NodeName) -> dict[str, str]:

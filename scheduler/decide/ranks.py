@@ -7,6 +7,7 @@ the levels nest and the leader comes first, no order crosses fewer boundaries.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,21 +24,23 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
     ``chosen`` holds, for each role, its members and how many of them each node takes; ``fixed`` members stay where they are
     and their neighbours are drawn to them.
     """
-    sequence = sorted([*fixed, *(m for members, _ in chosen for m in members)], key=lambda m: (m.rank, m.role, m.pod.key))
-    found: dict[str, NodeName] = {m.pod.key: m.pod.node for m in fixed if m.pod.node is not None}
+    grouped = ((m, group) for group, (members, _) in enumerate(chosen) for m in members)
+    rows = [(m.rank, m.role, m.pod.key, m.pod.node, group) for m, group in (*((m, -1) for m in fixed), *grouped)]
+    sequence = [(key, node if group < 0 else None, group) for _, _, key, node, group in sorted(rows, key=lambda row: row[:3])]
+    found: dict[str, NodeName] = {key: node for key, node, _ in sequence if node is not None}
     known = Nearby(topology, [*(node for _, taken in chosen for node in taken), *found.values()])
     left = [known.places(taken) for _, taken in chosen]
-    role_of = {m.pod.key: role for role, (members, _) in enumerate(chosen) for m in members}
-    anchors = [i for i, m in enumerate(sequence) if m.pod.key in found]
+    anchors = [i for i, (key, _, _) in enumerate(sequence) if key in found]
     first = anchors[0] if anchors else 0
     # Ranks before the first running member are set from it backwards: it is the only neighbour that they have.
     for index, step in (*((i, 1) for i in range(first, len(sequence))), *((i, -1) for i in range(first - 1, -1, -1))):
-        key = sequence[index].pod.key
+        key, _, group = sequence[index]
         if key in found:
             continue
-        near = found[sequence[index - step].pod.key] if 0 <= index - step < len(sequence) else None
-        after = next((found[sequence[i].pod.key] for i in anchors if i > index), None) if step > 0 else None
-        found[key] = known.take(left[role_of[key]], near, after)
+        near = found[sequence[index - step][0]] if 0 <= index - step < len(sequence) else None
+        later = bisect_right(anchors, index) if step > 0 else len(anchors)
+        after = found[sequence[anchors[later]][0]] if later < len(anchors) else None
+        found[key] = known.take(left[group], near, after)
     return found
 
 
@@ -69,9 +72,10 @@ class Nearby:
         """Take the free place nearest to the neighbour; of several, one that is far from the next running member."""
         if near is None or not left[self.at[near]]:
             free = np.flatnonzero(left)
-            apart = np.zeros(len(free), dtype=np.int64) if near is None else self._apart(free, near)
-            close = np.zeros(len(free), dtype=np.int64) if after is None else -self._apart(free, after)
-            chosen = int(free[np.lexsort((free, close, apart))[0]])
+            if near is not None:
+                apart = self._apart(free, near)
+                free = free[apart == apart.min()]
+            chosen = int(free[0] if after is None else free[np.argmax(self._apart(free, after))])
         else:
             chosen = self.at[near]
         left[chosen] -= 1

@@ -32,23 +32,23 @@ def solve(problem: Problem, budget: Budget, exact: Exact, tree: Tree | None = No
     early = _counted(known)
     if early is not None:
         return early
-    lacking = "" if tree is None else tree.words(known)
-    if tree is not None and lacking is None:
-        return tree.solve(known, budget)
+    lacking = ""
+    if tree is not None:
+        found = tree(known, budget)
+        if found.status is not SolveStatus.INEXPRESSIBLE:
+            return found
+        lacking = found.why
     core = bounds(known, problem.count, problem.core)
     if core.refused:
         return Solution(status=SolveStatus.INFEASIBLE, engine="counting", why=SUMS)
-    found = _elastic(known, core, budget, exact) if problem.elastic else _whole(known, core, budget, exact)
+    found = _elastic(known, core, budget, exact, tree) if problem.elastic else _whole(known, core, budget, exact)
     return found if found.why or not lacking else replace(found, why=lacking)
 
 
 def forced_tree(problem: Problem, budget: Budget, tree: Tree) -> Solution:
     """Let the tree programme alone decide what sums do not refuse, or say why it cannot."""
     known = instance(problem)
-    lacking = tree.words(known)
-    if lacking is not None:
-        return Solution(status=SolveStatus.INEXPRESSIBLE, engine="tree", why=lacking)
-    return _counted(known) or tree.solve(known, budget)
+    return _counted(known) or tree(known, budget)
 
 
 def forced_exact(problem: Problem, budget: Budget, exact: Exact) -> Solution:
@@ -121,14 +121,14 @@ def _segmented(known: Instance, core: Bounds) -> tuple[Bounds, Start | None]:
     return core, None if core.refused else segments.start(known, held)
 
 
-def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact) -> Solution:
+def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact, tree: Tree | None) -> Solution:
     """Place the core at the least cost, then as many as fit.
 
     Mostly all fit, and the best placement of all contains a best core: that is tried first, on the simpler problem.
     """
     problem = known.problem
     half = replace(budget, deterministic_seconds=budget.deterministic_seconds / 2, wall_seconds=budget.wall_seconds and budget.wall_seconds / 2)
-    every = solve(replace(problem, need=problem.total), half, exact)
+    every = solve(replace(problem, need=problem.total), half, exact, tree)
     if every.loads:
         chosen = core_of(problem, every.loads)
         if every.status is SolveStatus.OPTIMAL and chosen is not None and costs.cost(problem, chosen) <= core.cost:

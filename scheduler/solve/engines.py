@@ -1,4 +1,4 @@
-"""The solver that callers inject: best fit and bounds, then CP-SAT, which is imported only when it is needed (0.7 s).
+"""The solvers that callers inject: which engines there are, what they keep, and when they are imported (OR-Tools takes 0.7 s).
 
 Only entry points import this module; the core gets the solver as an argument.
 """
@@ -6,7 +6,8 @@ Only entry points import this module; the core gets the solver as an argument.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Literal, TypeAlias
 
 from scheduler.solve import door
 from scheduler.solve.bounds import Bounds
@@ -15,22 +16,45 @@ from scheduler.solve.joint.window import Answer, Joint, Window
 from scheduler.solve.problem import Problem
 from scheduler.solve.solution import Solution
 from scheduler.solve.solver import Budget, Solver, Start
+from scheduler.solve.tree import solver as programme
+from scheduler.solve.tree.memo import Memo
+
+Engine: TypeAlias = Literal["auto", "tree", "cpsat"]
+ENGINES: Final[tuple[Engine, ...]] = ("auto", "tree", "cpsat")
 
 
 def default(problem: Problem, budget: Budget) -> Solution:
-    """Decide a problem; see `scheduler.solve.door`."""
-    return door.solve(problem, budget, cpsat)
+    """Decide one problem and keep nothing; see `scheduler.solve.door`."""
+    return solver()(problem, budget)
 
 
-def watched(loading: Callable[[], AbstractContextManager[None]]) -> Solver:
-    """Return the default solver, with the import of OR-Tools inside ``loading()``: who measures decisions can leave it out."""
+def solver(engine: Engine = "auto", loading: Callable[[], AbstractContextManager[None]] = nullcontext) -> Solver:
+    """Return a solver that keeps the curves of the tree programme from one problem to the next; no answer depends on them.
+
+    ``engine`` forces one. OR-Tools is imported inside ``loading()``: who measures decisions can leave that out.
+    """
+    memo = Memo()
+
+    def tree(instance: Instance, budget: Budget) -> Solution:
+        return programme.solve(instance, budget, memo)
 
     def load(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
         with loading():
             from scheduler.solve.cpsat import solver  # noqa: F401, PLC0415 - only to be there when it is asked
         return cpsat(instance, bounds, start, budget)
 
-    return lambda problem, budget: door.solve(problem, budget, load)
+    match engine:
+        case "tree":
+            return lambda problem, budget: door.forced_tree(problem, budget, tree)
+        case "cpsat":
+            return lambda problem, budget: door.forced_exact(problem, budget, load)
+        case "auto":
+            return lambda problem, budget: door.solve(problem, budget, load, tree)
+
+
+def watched(loading: Callable[[], AbstractContextManager[None]]) -> Solver:
+    """Return the default solver with a watched import."""
+    return solver("auto", loading)
 
 
 def cpsat(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:

@@ -55,12 +55,8 @@ class Exact(Protocol):
 class Tree(Protocol):
     """An exact engine that has words only for some problems, and decides those without a search."""
 
-    def words(self, instance: Instance) -> str | None:
-        """Return why it cannot express the problem, as a part of a sentence; ``None`` where it can."""
-        ...
-
-    def solve(self, instance: Instance, budget: Budget) -> Solution:
-        """Return the optimum with its proof, or the proof that there is none."""
+    def __call__(self, instance: Instance, budget: Budget) -> Solution:
+        """Return the optimum with its proof, the proof that there is none, or INEXPRESSIBLE and why."""
         ...
 
 

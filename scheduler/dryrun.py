@@ -14,18 +14,19 @@ from typing import Any, Final
 
 from scheduler import report as reports
 from scheduler.decide import filters, verify
-from scheduler.decide.cycle import decide
+from scheduler.decide.cycle import steps
 from scheduler.decide.place import Checks
-from scheduler.decide.queue import ordered
 from scheduler.decide.relax import Neighbours, Raw, TryPlace, explained
 from scheduler.kube.group import grouping
 from scheduler.replay import Document, Sorted, documents, merged, without_nodes, world
 from scheduler.report import PlacementReport
 from scheduler.solve import engines
+from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Advice, Gang
+from scheduler.state.ids import GangKey
 from scheduler.state.objects import Pod
-from scheduler.state.plan import NodeVerdict, Placed, Plan, Unplaced
+from scheduler.state.plan import NodeVerdict, Plan, Unplaced
 from scheduler.state.problems import BadInput, InputProblem
 from scheduler.state.snapshot import Snapshot
 from scheduler.state.world import World
@@ -47,6 +48,8 @@ class Question:
     levels: tuple[CustomLevel, ...] = ()
     """Topology levels of the configuration."""
     solver: Solver = engines.default
+    joint: Joint | None = engines.joint
+    """Decides gangs that compete; ``None``: one after the other, and nobody is moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +128,10 @@ class _Apart:
         self.seconds += time.perf_counter() - started
 
 
-def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, neighbours: Neighbours, nominated: Sequence[Pod] = ()) -> Iterable[Done]:
-    """Decide gang by gang in the order of the queue; each placed one takes its seats before the next is decided.
+def decisions(
+    snapshot: Snapshot, gangs: Iterable[Gang], question: Question, neighbours: Neighbours, nominated: Sequence[Pod] = ()
+) -> tuple[Done, ...]:
+    """Decide gang by gang in the order of the queue; gangs that leave no room for a later one are decided anew together with it.
 
     ``nominated`` pods have no node yet, but one is being emptied for them: they hold room there against gangs of no higher priority.
     """
@@ -136,13 +141,25 @@ def decisions(snapshot: Snapshot, gangs: Iterable[Gang], question: Question, nei
     )
     apart = _Apart()
     solver = engines.watched(apart) if question.solver is engines.default else question.solver
-    for gang in ordered(gangs):
+    joint = engines.joint_watched(apart) if question.joint is engines.joint else question.joint
+    walk = steps(
+        snapshot,
+        gangs,
+        solver=solver,
+        budget=question.budget,
+        checks=CHECKS,
+        verify=_judge,
+        explain=explain,
+        joint=joint,
+        nominated=nominated,
+    )
+    found: dict[GangKey, Done] = {}
+    started = time.perf_counter()
+    for step in walk:
+        found[step.plan.gang.key] = Done(plan=step.plan, milliseconds=1000 * (time.perf_counter() - started - apart.seconds), snapshot=step.seen)
+        found.update({plan.gang.key: replace(found[plan.gang.key], plan=plan) for plan in step.moved})
         started, apart.seconds = time.perf_counter(), 0.0
-        seen = snapshot.beside(nominated, gang.priority)
-        (found,) = decide(seen, (gang,), solver=solver, budget=question.budget, checks=CHECKS, verify=_judge, explain=explain)
-        yield Done(plan=found, milliseconds=1000 * (time.perf_counter() - started - apart.seconds), snapshot=seen)
-        if isinstance(found, Placed):
-            snapshot = snapshot.with_plan(found)
+    return tuple(found.values())
 
 
 def snapshot_of(together: Sorted, levels: Sequence[CustomLevel] = ()) -> Snapshot:

@@ -95,7 +95,8 @@ def _told(plan: Placed, alone: Placed, others: str) -> Placed:
     if plan.cost > alone.cost:
         parts.append(f"costs {plan.cost} and not {alone.cost}")
     if len(plan.left_out) > len(alone.left_out):
-        parts.append(f"leaves {len(plan.left_out)} members out and not {len(alone.left_out)}")
+        count = len(plan.left_out)
+        parts.append(f"leaves out {count} member{'' if count == 1 else 's'} and not {len(alone.left_out)}")
     if not parts:
         return plan
     about = f"{plan.gang.workload.kind}/{plan.gang.workload.name}"

@@ -91,7 +91,8 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
     columns = [_column(snapshot, wish) for wish in wishes]
     useful = np.flatnonzero(fits.any(axis=0))
     room = _canonical(free[useful], request, count)
-    looks = [*fits[:, useful], *room.T, occupied[useful], *(c[useful] for c in columns)]
+    told = room if len(groups) > 1 else room[:, [names.index(PODS)]]  # with one role, all resources say the same
+    looks = [*fits[:, useful], *told.T, occupied[useful], *(c[useful] for c in columns)]
     if made:
         few = layers.enough(made, useful, looks, worth=worth, keep=occupied, total=int(count.sum()))
         useful, room = useful[few], room[few]

@@ -97,7 +97,31 @@ def test_every_synonym_of_a_preferred_level_weighs_100(key: str) -> None:
 @pytest.mark.parametrize("words", SEGMENTS)
 def test_every_pair_of_segment_annotations_is_honoured(words: object) -> None:
     row = next(w for w in SEGMENTS if w is words)
-    assert _settle([_pod({row.size: "4", row.level: "nvlink"})]).demand.segments == (Segment(size=4, required="nvlink"),)
+    assert _settle([_pod({row.size: "4", row.level: "nvlink"})]).demand.segments == (Segment(size=4, required="nvlink", leader=row.leader),)
+
+
+LEVELS = sorted(row.level for row in SEGMENTS)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_level_without_a_size_is_for_the_subgroups_of_a_leader_worker_set(level: str) -> None:
+    leader = _pod({names.LWS_SUBGROUP_SIZE: "4", names.LWS_SUBGROUP_TYPE: "LeaderWorker"})
+    said_by_pod = _settle([_pod({names.LWS_SUBGROUP_SIZE: "4", level: "rack"})])
+    said_by_set = _settle([leader, _pod({names.LWS_SUBGROUP_SIZE: "4"}, "p-1")], workloads=[_workload({level: "rack"})])
+    for settled in (said_by_pod, said_by_set):
+        assert settled.demand.segments == (Segment(size=4, required="rack", leader="subgroup"),)
+        assert (settled.problems, settled.advice) == ((), ())
+
+
+def test_a_leader_that_is_excluded_is_in_no_segment() -> None:
+    leader = _pod({names.LWS_SUBGROUP_SIZE: "4", names.LWS_SUBGROUP_TYPE: "LeaderExcluded"})
+    settled = _settle([leader, _pod({names.LWS_SUBGROUP_SIZE: "4"}, "p-1")], workloads=[_workload({names.SEGMENT_REQUIRED_TOPOLOGY: "rack"})])
+    assert settled.demand.segments == (Segment(size=4, required="rack", leader="excluded"),)
+
+
+def test_a_size_of_our_own_counts_the_leader_as_any_member() -> None:
+    own = {names.SEGMENT_SIZE: "2", names.SEGMENT_REQUIRED_TOPOLOGY: "rack", names.LWS_SUBGROUP_SIZE: "4"}
+    assert _settle([_pod(own)]).demand.segments == (Segment(size=2, required="rack"),)
 
 
 def test_our_segment_size_speaks_without_a_level_and_others_do_not() -> None:

@@ -12,7 +12,7 @@ from typing import Final, get_args
 
 from scheduler.kube.group import names
 from scheduler.kube.group.groups import whole
-from scheduler.state.gang import NvlinkWish, Preference, Segment
+from scheduler.state.gang import LeaderIn, NvlinkWish, Preference, Segment
 from scheduler.state.problems import InputProblem, show
 
 PREFERRED_WEIGHT: Final = 100
@@ -43,6 +43,7 @@ class SegmentWords:
     level: str
     alone: bool = False
     """Whether the size says something without the level; elsewhere it has other uses."""
+    leader: LeaderIn = "member"
 
 
 REQUIRED: Final = (names.REQUIRED_TOPOLOGY, names.KUEUE_REQUIRED, names.KAI_REQUIRED, names.LWS_EXCLUSIVE)
@@ -53,17 +54,18 @@ SEGMENTS: Final = (
     SegmentWords(size=names.SEGMENT_SIZE, level=names.SEGMENT_REQUIRED_TOPOLOGY, alone=True),
     SegmentWords(size=names.KUEUE_SLICE_SIZE, level=names.KUEUE_SLICE_REQUIRED),
     SegmentWords(size=names.KAI_SEGMENT_SIZE, level=names.KAI_SEGMENT_REQUIRED),
-    SegmentWords(size=names.LWS_SUBGROUP_SIZE, level=names.LWS_SUBGROUP_EXCLUSIVE),
+    SegmentWords(size=names.LWS_SUBGROUP_SIZE, level=names.LWS_SUBGROUP_EXCLUSIVE, leader="subgroup"),
 )
-"""Annotations that cut segments, the first pair that is there counts."""
+"""Annotations that cut segments, the first pair that is there counts; a level without a size is one for LeaderWorkerSet's subgroups."""
 
 
 class _Reader:
     """Reads the annotations of one object and remembers what is wrong with them."""
 
-    def __init__(self, annotations: Mapping[str, str], holder: str) -> None:
+    def __init__(self, annotations: Mapping[str, str], holder: str, subgroups: str | None) -> None:
         self._annotations = annotations
         self._holder = holder
+        self._subgroups = subgroups
         self.problems: list[InputProblem] = []
 
     def wrong(self, key: str, found: str | None, expected: str) -> None:
@@ -80,8 +82,8 @@ class _Reader:
         self.wrong(key, value if isinstance(value, str) else show(value), _LEVEL)
         return None
 
-    def number(self, key: str) -> int | None:
-        text = self._annotations.get(key)
+    def number(self, key: str, default: str | None = None) -> int | None:
+        text = self._annotations.get(key, default)
         if text is None:
             return None
         number = whole(text)
@@ -107,11 +109,14 @@ class _Reader:
         return self._slices() if names.KUEUE_SLICES in self._annotations else None
 
     def _pair(self, words: SegmentWords) -> tuple[Segment, ...] | None:
-        if words.size not in self._annotations:
-            self.wrong(words.size, None, f"{_NUMBER}, because {words.level} is there")
-            return None
-        size, level = self.number(words.size), self.level((words.level,))
-        return None if size is None else (Segment(size=size, required=level),)
+        level = self.level((words.level,))
+        if words.size in self._annotations:
+            size, leader = self.number(words.size), words.leader
+        else:
+            size, leader = self.number(names.LWS_SUBGROUP_SIZE, self._subgroups), "subgroup"
+            if size is None:
+                self.wrong(words.size, None, f"{_NUMBER}, because {words.level} is there")
+        return None if size is None else (Segment(size=size, required=level, leader=leader),)
 
     def _slices(self) -> tuple[Segment, ...] | None:
         key, text = names.KUEUE_SLICES, self._annotations[names.KUEUE_SLICES]
@@ -133,9 +138,12 @@ class _Reader:
         return tuple(found)
 
 
-def read(annotations: Mapping[str, str], *, source: str, holder: str) -> tuple[Layer, tuple[InputProblem, ...]]:
-    """Read one object's annotations; ``holder`` names it in problems (``Kind/namespace/name``), ``source`` in the demand."""
-    reader = _Reader(annotations, holder)
+def read(annotations: Mapping[str, str], *, source: str, holder: str, subgroups: str | None = None) -> tuple[Layer, tuple[InputProblem, ...]]:
+    """Read one object's annotations; ``holder`` names it in problems (``Kind/namespace/name``), ``source`` in the demand.
+
+    ``subgroups`` is the size of the subgroups that a LeaderWorkerSet makes of the pods in question.
+    """
+    reader = _Reader(annotations, holder, subgroups)
     required, preferred = reader.level(REQUIRED), reader.level(PREFERRED)
     layer = Layer(
         source=source,

@@ -56,7 +56,8 @@ class _Found:
 def settle(pods: Sequence[Pod], workloads: Sequence[Workload], pod_group: PodGroup | None, policies: Policies) -> Settled:
     """Settle what these members, in rank order, demand together; at least one."""
     found = _Found([], [], [], [])
-    above = [found.read(_of_workload(workload)) for workload in workloads]
+    subgroups = pods[0].annotations.get(names.LWS_SUBGROUP_SIZE)
+    above = [found.read(_of_workload(workload, subgroups)) for workload in workloads]
     found.layers = [_of_pods(pods, found), *above]
     _add_pod_group(pod_group, found)
     _add_policies(pods, pod_group, policies, found)
@@ -68,7 +69,7 @@ def settle(pods: Sequence[Pod], workloads: Sequence[Workload], pod_group: PodGro
     demand = Demand(
         required=required.required if required else None,
         preferred=preferred.preferred if preferred else None,
-        segments=(segments.segments or ()) if segments else (),
+        segments=_led((segments.segments or ()) if segments else (), pods[0]),
         nvlink=(nvlink.nvlink or "unasked") if nvlink else "unasked",
         source="; ".join(sources) or "built-in defaults",
     )
@@ -89,9 +90,16 @@ def _invalid(problem: InputProblem) -> Waiting:
     return Waiting(code="PodGroupInvalid", message=message, problem=problem)
 
 
-def _of_workload(workload: Workload) -> tuple[Layer, tuple[InputProblem, ...]]:
+def _of_workload(workload: Workload, subgroups: str | None) -> tuple[Layer, tuple[InputProblem, ...]]:
     place = f"{workload.namespace}/{workload.name}"
-    return read(workload.annotations, source=f"{workload.kind} {place}", holder=f"{workload.kind}/{place}")
+    return read(workload.annotations, source=f"{workload.kind} {place}", holder=f"{workload.kind}/{place}", subgroups=subgroups)
+
+
+def _led(segments: tuple[Segment, ...], leader: Pod) -> tuple[Segment, ...]:
+    """Leave the leader out of its LeaderWorkerSet's subgroups where that is what the set says; only the leader carries the word."""
+    if leader.annotations.get(names.LWS_SUBGROUP_TYPE) != "LeaderExcluded":
+        return segments
+    return tuple(replace(s, leader="excluded") if s.leader == "subgroup" else s for s in segments)
 
 
 def _of_pods(pods: Sequence[Pod], found: _Found) -> Layer:

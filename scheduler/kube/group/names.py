@@ -43,6 +43,7 @@ LWS_SIZE: Final = "leaderworkerset.sigs.k8s.io/size"
 LWS_LEADER_NAME: Final = "leaderworkerset.sigs.k8s.io/leader-name"
 LWS_EXCLUSIVE: Final = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 LWS_SUBGROUP_SIZE: Final = "leaderworkerset.sigs.k8s.io/subgroup-size"
+LWS_SUBGROUP_TYPE: Final = "leaderworkerset.sigs.k8s.io/subgroup-policy-type"
 LWS_SUBGROUP_EXCLUSIVE: Final = "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology"
 
 GROVE_POD_GANG: Final = "grove.io/podgang"
@@ -78,7 +79,7 @@ DEMAND_ANNOTATIONS: Final = (
 )
 """Annotations of pods and workloads that demand something of the topology, or a number of members."""
 
-GROUP_ANNOTATIONS: Final = (KAI_POD_GROUP, VOLCANO_POD_GROUP, LWS_SIZE, LWS_LEADER_NAME, JOB_INDEX)
+GROUP_ANNOTATIONS: Final = (KAI_POD_GROUP, VOLCANO_POD_GROUP, LWS_SIZE, LWS_LEADER_NAME, LWS_SUBGROUP_TYPE, JOB_INDEX)
 """Annotations of pods that name a group, its size or a place in it."""
 
 KEPT_ANNOTATIONS: Final = frozenset((*DEMAND_ANNOTATIONS, *GROUP_ANNOTATIONS))

@@ -15,7 +15,7 @@ from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget
 from scheduler.solve.tree.memo import Memo
 from scheduler.solve.tree.solver import solve
-from tests.solve.trees import Wanted, best, random_problem, worth
+from tests.solve.trees import Wanted, best, best_part, core_cost, random_problem, worth
 
 KINDS = {
     "one role": Wanted(),
@@ -34,6 +34,12 @@ KINDS = {
     "two layers and pods in no inner segment": Wanted(layers=2, loose=True),
     "segments within a required spine": Wanted(layers=1, required=0, fixed=True),
 }
+ELASTIC = {
+    "some of one role": Wanted(elastic=True, ragged=True),
+    "some of one role beside fixed members": Wanted(elastic=True, fixed=True),
+    "some of two roles": Wanted(elastic=True, roles=2),
+    "some of two roles in one rack": Wanted(elastic=True, roles=2, required=1, fixed=True),
+}
 SEEDS = 12
 
 
@@ -43,7 +49,7 @@ def tree(of: Problem, memo: Memo | None = None) -> Solution:
 
 def problems(name: str) -> list[Problem]:
     rng = Random(f"tree programme, {name}")  # noqa: S311 - test data, the same every time
-    return [random_problem(rng, KINDS[name]) for _ in range(SEEDS)]
+    return [random_problem(rng, {**KINDS, **ELASTIC}[name]) for _ in range(SEEDS)]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -61,7 +67,18 @@ def test_the_tree_programme_finds_the_best_of_all_placements(name: str) -> None:
     assert SolveStatus.OPTIMAL in statuses
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ELASTIC)
+def test_where_pods_may_be_left_out_the_aims_are_met_in_their_order(name: str) -> None:
+    for of in problems(name):
+        found, least = tree(of), best_part(of)
+        assert found.status is (SolveStatus.INFEASIBLE if least is None else SolveStatus.OPTIMAL)
+        if least is not None:
+            reached = (core_cost(of, found.loads), -costs.placed(found.loads), *worth(of, found.loads))
+            assert reached[: 5 if "harm" in found.proved else 3] == least[: 5 if "harm" in found.proved else 3]
+            assert found.cost == least[2]
+
+
+@pytest.mark.parametrize("name", [*KINDS, *ELASTIC])
 def test_the_tree_programme_and_cpsat_agree(name: str) -> None:
     for of in problems(name)[:8]:
         known = instance(of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from random import Random
 
 import numpy as np
@@ -27,6 +28,7 @@ class Wanted:
     tie: bool = False
     layers: int = 0
     loose: bool = False
+    elastic: bool = False
     spread: bool = False
     """Whether pods of the first role are one on a node."""
 
@@ -52,6 +54,9 @@ def random_problem(rng: Random, wanted: Wanted) -> Problem:
     made = problem(nodes=nodes, free=free, count=count, request=request, levels=tuple(levels), conflict=conflict, occupied_host=occupied)
     worth = Rows.of(np.sort(np.array([rng.randint(0, 6) for _ in range(n)], dtype=np.int64)) for n in nodes)
     allowed = np.array([[rng.random() < 0.9 for _ in nodes] for _ in count], dtype=np.bool_)
+    if wanted.elastic:
+        must = ints(int(rng.random() < 0.5), *([0] * (wanted.roles - 1)))
+        made = replace(made, need=rng.randint(0, sum(count)), must=np.minimum(must, made.count) if wanted.roles > 1 else made.must)
     return replace(made, worth=worth, allowed=allowed, layers=layers)
 
 
@@ -124,6 +129,29 @@ def best(of: Problem) -> tuple[int, int, int] | None:
 def worth(of: Problem, loads: tuple[Load, ...]) -> tuple[int, int, int]:
     """Return what is made small, in order."""
     return costs.cost(of, loads), costs.ties(of, loads), costs.harm(of, loads)
+
+
+def best_part(of: Problem) -> tuple[int, int, int, int, int] | None:
+    """Return the least of the core's cost, then the most pods (negative), then cost, ties and harm of all, where pods may be left out."""
+    found = []
+    for count in product(*(range(int(n) + 1) for n in of.count)):
+        if sum(count) < of.core or any(n < must for n, must in zip(count, of.must.tolist(), strict=True)):
+            continue
+        some = placements(replace(of, count=ints(*count), need=sum(count)))
+        found += [(core_cost(of, loads), -sum(count), *worth(of, loads)) for loads in some]
+    return min(found, default=None)
+
+
+def core_cost(of: Problem, loads: tuple[Load, ...]) -> int:
+    """Return the cost of the cheapest core among the pods of a placement."""
+    nodes = [(load.node_class, load.pods) for load in loads for _ in range(load.nodes)]
+    costs_found = []
+    for taken in product(*(list(product(*(range(n + 1) for n in pods))) for _, pods in nodes)):
+        pods = [sum(load[r] for load in taken) for r in range(len(of.count))]
+        if sum(pods) == of.core and all(n >= must for n, must in zip(pods, of.must.tolist(), strict=True)):
+            core = merged(Load(node_class=c, pods=load, nodes=1) for (c, _), load in zip(nodes, taken, strict=True) if any(load))
+            costs_found.append(costs.cost(of, core))
+    return min(costs_found)
 
 
 def placements(of: Problem) -> Iterator[tuple[Load, ...]]:

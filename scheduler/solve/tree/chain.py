@@ -7,8 +7,7 @@ do not nest there is no chain, and the tree programme has no words for the probl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -59,6 +58,8 @@ class Depth:
     price: Ints
     steps: tuple[Step, ...] = ()
     """Outer layer first."""
+    table: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """For runs, the number of their table of loads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,7 +67,7 @@ class Chain:
     """Depths from the cells down to equal nodes of one domain, and the nodes themselves."""
 
     depths: tuple[Depth, ...]
-    """The last holds runs of nodes with one table of loads: ``child`` counts nodes there, ``index`` is the table."""
+    """The last holds runs of nodes with one table of loads: ``child`` counts nodes there."""
     classes: Ints
     """int64[P]: the classes in play, sorted."""
     prices: Ints
@@ -100,8 +101,11 @@ def partitions(instance: Instance, of: Scale) -> tuple[Partition, ...]:
     return tuple(found)
 
 
-def chain(instance: Instance, of: Scale, table: Ints) -> Chain | str:
-    """Build the chain of the classes in play; ``table`` is the number of each class's table of loads. Else say what does not nest."""
+def chain(instance: Instance, of: Scale, table: Ints, *, apart: bool = False) -> Chain | str:
+    """Build the chain of the classes in play, or say what does not nest.
+
+    ``table`` is the number of each class's table of loads; ``apart``: every node is a run of its own.
+    """
     cell = instance.cell[instance.play]
     every = partitions(instance, of)
     order = nested(every, cell)
@@ -112,7 +116,7 @@ def chain(instance: Instance, of: Scale, table: Ints) -> Chain | str:
         return _clash([p for p in every if not p.idle], cell)
     left_out = {p.name for p in every} - {p.name for p in order}
     levels = tuple(v for at, v in enumerate(instance.problem.levels) if (v.name or f"level {at + 1}") not in left_out)
-    return _built(instance, order, levels, table[instance.play], of, complete=complete)
+    return _built(instance, order, levels, _Runs(table=table[instance.play], apart=apart), of, complete=complete)
 
 
 def nested(every: Sequence[Partition], cell: Ints) -> tuple[Partition, ...] | None:
@@ -189,26 +193,50 @@ def _narrow(column: Ints) -> NDArray[np.int64 | np.uint16]:
     return (column + 1).astype(np.uint16) if int(column.max(initial=0)) < _NARROW else column
 
 
-def _built(instance: Instance, order: Sequence[Partition], levels: tuple[LevelColumn, ...], table: Ints, of: Scale, *, complete: bool) -> Chain:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Runs:
+    """How the nodes of the innermost domains are put together."""
+
+    table: Ints
+    apart: bool
+
+
+def _built(instance: Instance, order: Sequence[Partition], levels: tuple[LevelColumn, ...], runs: _Runs, of: Scale, *, complete: bool) -> Chain:
     cell = instance.cell[instance.play]
-    sorting, starts = _sorted([cell, *(p.column for p in order), table])
-    merged = list(_collapsed(order, starts[:-1]))
-    bounds = [np.append(start, len(sorting)) for start, _ in merged] + [np.append(starts[-1], len(sorting))]
-    depths = []
-    for (start, here), (outer, inner) in zip(merged, pairwise(bounds), strict=True):
-        first = sorting[start]
-        price = sum((p.price[p.column[first]] for p in here), np.zeros(len(start), dtype=np.int64))
-        steps = tuple(Step(layer=p.layer, allowed=_allowed(instance.problem.layers[p.layer], p.domain[first])) for p in here if p.layer is not None)
-        index = here[0].domain[first] + 1 if here else cell[first]
-        depths.append(Depth(start=outer, child=np.searchsorted(inner, outer), index=index, price=price, steps=steps))
+    sorting, starts = _sorted([cell, *(p.column for p in order), runs.table])
     classes = instance.play[sorting]
     counts = instance.nodes[classes]
     ends = np.append(0, np.cumsum(counts))
-    runs = ends[bounds[-1]]
-    prices, owner = _rising(node_prices(instance.problem, levels, instance.nodes, classes, of), np.repeat(classes, counts), runs)
-    first = sorting[starts[-1]]
-    depths.append(Depth(start=bounds[-1], child=runs, index=table[first], price=np.zeros(len(first), dtype=np.int64)))
-    return Chain(depths=tuple(depths), classes=classes, prices=prices, owner=owner, complete=complete)
+    first_of_run = np.append(starts[-1], len(sorting))
+    prices, owner = _rising(node_prices(instance.problem, levels, instance.nodes, classes, of), np.repeat(classes, counts), ends[first_of_run])
+    last = _run_depth(runs, sorting, first_of_run, ends)
+    merged = list(_collapsed(order, starts[:-1]))
+    bounds = [np.append(start, len(sorting)) for start, _ in merged]
+    depths = []
+    for at, (start, here) in enumerate(merged):
+        first = sorting[start]
+        inner = np.searchsorted(bounds[at + 1], bounds[at]) if at + 1 < len(merged) else np.searchsorted(last.child, ends[bounds[at]])
+        price = sum((p.price[p.column[first]] for p in here), np.zeros(len(start), dtype=np.int64))
+        steps = tuple(Step(layer=p.layer, allowed=_allowed(instance.problem.layers[p.layer], p.domain[first])) for p in here if p.layer is not None)
+        index = here[0].domain[first] + 1 if here else cell[first]
+        depths.append(Depth(start=bounds[at], child=inner, index=index, price=price, steps=steps))
+    return Chain(depths=(*depths, last), classes=classes, prices=prices, owner=owner, complete=complete)
+
+
+def _run_depth(runs: _Runs, sorting: Ints, start: Ints, ends: Ints) -> Depth:
+    """Return the runs of nodes: those of one table in one domain, or every node for itself."""
+    if not runs.apart:
+        table = runs.table[sorting[start[:-1]]]
+        return Depth(start=start, child=ends[start], index=table, table=table, price=np.zeros_like(table))
+    number = np.arange(int(ends[-1]))
+    table = np.repeat(runs.table[sorting], np.diff(ends))
+    return Depth(
+        start=np.repeat(np.arange(len(sorting)), np.diff(ends)),
+        child=np.append(number, len(number)),
+        index=number,
+        table=table,
+        price=np.zeros_like(table),
+    )
 
 
 def _collapsed(order: Sequence[Partition], starts: Sequence[Ints]) -> Iterable[tuple[Ints, list[Partition]]]:

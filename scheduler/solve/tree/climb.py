@@ -61,6 +61,9 @@ class Climb:
 
     chain: Chain
     store: Store
+    count: Ints
+    core: tuple[int, int] | None
+    """Where the core is counted beside the other pods: what a unit of cost is worth, and what one of the core's cost is."""
     tables: Ints
     """For each table of the chain its number in the store."""
     spaces: tuple[Space, ...]
@@ -76,9 +79,11 @@ class Climb:
     nodes: Cut
     sums: Ints
     """Running sums of the node prices, one more than nodes. They may wrap around, differences do not."""
+    core_sums: Ints
+    """The same of what the core pays for its nodes."""
 
     @classmethod
-    def of(cls, chain: Chain, store: Store, tables: Ints, spaces: tuple[Space, ...]) -> Climb:
+    def of(cls, chain: Chain, store: Store, tables: Ints, spaces: tuple[Space, ...], *, count: Ints, core: tuple[int, int] | None) -> Climb:
         """Prepare the content of all groups."""
         rows, own, inner, taken = [], [], [], 0
         for depth in chain.depths[:-1]:
@@ -87,10 +92,12 @@ class Climb:
             taken += len(depth.steps)
             inner.append(spaces[taken])
         runs = chain.depths[-1]
-        rows.append(Cut.of(np.diff(runs.child), runs.index, tables[runs.index]))
+        rows.append(Cut.of(np.diff(runs.child), runs.index, tables[runs.table]))
         return cls(
             chain=chain,
             store=store,
+            count=count,
+            core=core,
             tables=tables,
             spaces=spaces,
             inner=(*inner, spaces[-1]),
@@ -99,6 +106,7 @@ class Climb:
             own=tuple(own),
             nodes=Cut.of(chain.prices),
             sums=np.append(0, np.cumsum(chain.prices)),
+            core_sums=np.zeros(0, dtype=np.int64) if core is None else np.append(0, np.cumsum(chain.prices // core[0] * core[1])),
         )
 
     def curves(self, at: int, groups: Ints) -> Ints:
@@ -110,7 +118,7 @@ class Climb:
     def _run_keys(self, groups: Ints) -> list[tuple[Hashable, ...]]:
         runs = self.chain.depths[-1]
         cuts = self.nodes.between(runs.child[groups], runs.child[groups + 1])
-        return list(zip(self.tables[runs.index[groups]].tolist(), cuts, strict=True))
+        return list(zip(self.tables[runs.table[groups]].tolist(), cuts, strict=True))
 
     def _keys(self, at: int, groups: Ints) -> list[tuple[Hashable, ...]]:
         """Return all that each group is made of and adds."""
@@ -124,21 +132,32 @@ class Climb:
     def _runs(self, groups: Ints) -> Ints:
         """Return the curves of equal nodes: the first so many, as their table says."""
         runs, store = self.chain.depths[-1], self.store
-        tables = self.tables[runs.index[groups]]
+        tables = self.tables[runs.table[groups]]
         count = runs.child[groups + 1] - runs.child[groups]
         limit = self.spaces[-1].limit
-        single = np.stack([store.tables[t].single for t in tables.tolist()])
+        single = np.stack([np.resize(store.tables[t].single, len(limit)) for t in tables.tolist()])
         caps = np.minimum(limit, single * count[:, None])
         boxes = boxed(caps, limit)
         ids = np.zeros(len(groups), dtype=np.int64)
         for where in _alike(np.column_stack((tables, boxes))):
             box = tuple(boxes[where[0]].tolist())
-            nodes = store.tables[int(tables[where[0]])].nodes[tuple(slice(n) for n in box)].ravel()
-            first = runs.child[groups[where]]
-            most = count[where][:, None]
-            found = self.sums[first[:, None] + np.minimum(nodes, most)] - self.sums[first][:, None]
+            first, most = runs.child[groups[where]][:, None], count[where][:, None]
+            nodes, of_core = self._needed(int(tables[where[0]]), box)
+            found = self.sums[first + np.minimum(nodes, most)] - self.sums[first]
+            if self.core is not None:
+                found += self.core_sums[first + np.minimum(of_core, most)] - self.core_sums[first]
             ids[where] = store.add(np.where(nodes > most, NEVER, found).reshape(-1, *box), caps[where])
         return ids
+
+    def _needed(self, table: int, box: tuple[int, ...]) -> tuple[Ints, Ints]:
+        """Return how many nodes of a table hold each amount, and how many of them the core in it takes."""
+        nodes = self.store.tables[table].nodes
+        if self.core is None:
+            return nodes[tuple(slice(n) for n in box)].ravel(), np.zeros(0, dtype=np.int64)
+        core, beside = np.split(np.indices(box).reshape(len(box), -1), 2)
+        inside = (core + beside <= self.count[:, None]).all(axis=0)
+        whole = nodes[tuple(np.minimum(core + beside, self.count[:, None]))]
+        return np.where(inside, whole, int(self.count.sum()) + 1), nodes[tuple(core)]
 
     def _made(self, at: int, groups: Ints) -> Ints:
         depth = self.chain.depths[at]
@@ -179,10 +198,19 @@ class Climb:
 
     def _priced(self, ids: Ints, price: Ints) -> Ints:
         def make(new: Ints) -> Ints:
-            return self._each(ids[new], lambda curves, where: kernels.priced(curves, price[new][where]), store.caps[ids[new]])
+            return self._each(ids[new], lambda curves, where: self._paid(curves, price[new][where]), store.caps[ids[new]])
 
         store = self.store
         return store.numbers(store.prices, list(zip(ids.tolist(), price.tolist(), strict=True)), make) if price.any() else ids
+
+    def _paid(self, curves: Ints, price: Ints) -> Ints:
+        found = kernels.priced(curves, price)
+        if self.core is None:
+            return found
+        axes = curves.ndim - 1
+        with_core = np.indices(curves.shape[1:])[: axes // 2].any(axis=0)
+        more = (price // self.core[0] * self.core[1]).reshape(-1, *(1,) * axes)
+        return np.asarray(np.minimum(found + with_core * more, NEVER))
 
     def _stepped(self, depth: Depth, groups: Ints, ids: Ints) -> Ints:
         """Count segments from here on, the innermost layer first."""

@@ -72,7 +72,10 @@ class Descent:
     def _fill(self, run: int, amount: Amount) -> None:
         """Load the first nodes of a run."""
         runs = self.climb.chain.depths[-1]
-        table = self.climb.store.tables[int(self.climb.tables[runs.index[run]])]
+        table = self.climb.store.tables[int(self.climb.tables[runs.table[run]])]
+        if self.climb.core is not None:
+            core, beside = amount[: len(amount) // 2], amount[len(amount) // 2 :]
+            amount = tuple(a + b for a, b in zip(core, beside, strict=True))
         owner = self.climb.chain.owner[int(runs.child[run]) :]
         for node, pods in enumerate(_loads(table, amount)):
             self.loads.append(Load(node_class=int(owner[node]), pods=pods, nodes=1))

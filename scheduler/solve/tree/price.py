@@ -13,7 +13,7 @@ import numpy as np
 
 from scheduler.solve.problem import Ints, LevelColumn, Problem
 
-_LARGEST: Final = 2**60
+_BITS: Final = 60
 _STEP: Final = 8
 """Multipliers grow in steps of so many bits: what the cluster is worth in all may change without changing prices."""
 
@@ -25,26 +25,27 @@ class Scale:
     cost: int
     tie: int
     harm: int
+    core: int = 0
+    """What one unit of the core's cost is worth, where the core is counted beside all."""
 
     def level(self, level: LevelColumn) -> int:
         """Return what one more domain of the level adds, harm aside."""
         return level.weight * self.cost + int(level.tie) * self.tie
 
 
-def scale(problem: Problem) -> Scale:
-    """Choose multipliers that keep the aims apart."""
+def scale(problem: Problem, *, core: bool = False) -> Scale | None:
+    """Choose multipliers that keep the aims apart, with the cost of the core before all others if asked; ``None`` where it does not fit."""
     levels = problem.levels
-    harm = int(problem.worth.flat.sum()) * (1 + len(levels)) + sum(int(v.worth.sum()) for v in levels)
+    cost = sum(v.weight for v in levels) * problem.total
     ties = sum(v.tie for v in levels) * problem.total
-    cost = sum(v.weight for v in levels) * problem.total + 1
-    bits = [_rounded(ties), _rounded(harm)]
-    if cost << sum(bits) >= _LARGEST:
-        bits[1] = 0
-        harm = 0
-    if cost << bits[0] + bits[1] >= _LARGEST:
-        bits[0] = 0
-        ties = 0
-    return Scale(cost=1 << sum(bits), tie=1 << bits[1] if ties else 0, harm=1 if harm else 0)
+    harm = int(problem.worth.flat.sum()) * (1 + len(levels)) + sum(int(v.worth.sum()) for v in levels)
+    above = _rounded(cost) * (2 if core else 1)
+    for tie, rest in ((ties, harm), (ties, 0), (0, 0)):
+        bits = _rounded(rest), _rounded(tie)
+        if above + sum(bits) <= _BITS:
+            unit = 1 << sum(bits)
+            return Scale(cost=unit, tie=1 << bits[0] if tie else 0, harm=int(rest == harm), core=unit << _rounded(cost) if core else 0)
+    return None
 
 
 def _rounded(largest: int) -> int:

@@ -1,147 +1,201 @@
-"""The tree programme: whether it has words for a problem, the best cell, and the placement with its proof."""
+"""The tree programme: the best cell of the problem, and the placement in it with its proof."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from scheduler.solve.cost import fixed_cost
+from scheduler.solve import cost as costs
 from scheduler.solve.instance import Instance, occupied_count
-from scheduler.solve.problem import Ints, Kind, Layer, Problem
-from scheduler.solve.solution import Solution, SolveStatus, merged
+from scheduler.solve.instance import instance as derived
+from scheduler.solve.problem import Bools, Ints, Problem, Rows
+from scheduler.solve.solution import Load, Solution, SolveStatus, merged
 from scheduler.solve.solver import Budget
-from scheduler.solve.tree.chain import Chain, chain
-from scheduler.solve.tree.climb import Climb, Space
+from scheduler.solve.tree.climb import Climb
 from scheduler.solve.tree.descend import Descent
 from scheduler.solve.tree.kernels import NEVER
 from scheduler.solve.tree.memo import Memo
-from scheduler.solve.tree.price import Scale, scale
+from scheduler.solve.tree.plan import Plan, plan
 
-MOST_CELLS: Final = 4_096
-"""The largest table of several roles, or of several kinds of segments."""
-MOST_PODS: Final = 20_000
-"""The longest table of one."""
 PROVED: Final = ("core", "extras", "cost")
+WHY: Final = "the levels nest, and exact tables of what each domain holds are small"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
-    """A problem that the tree programme can express."""
+class _Best:
+    """The best cell, what it holds, and the price of that."""
 
-    chain: Chain
-    scale: Scale
-    spaces: tuple[Space, ...]
-    loads: tuple[tuple[tuple[int, ...], ...], ...]
-    """The tables of maximal loads, in an order that depends on nothing but themselves."""
+    plan: Plan
+    climb: Climb
+    cell: int
+    amount: tuple[int, ...]
+    value: int
+
+    def placed(self, problem: Problem) -> Solution:
+        """Go down to the nodes."""
+        down = Descent(climb=self.climb)
+        down.down(0, np.array([self.cell]), [self.amount])
+        fixed = sum(v.weight * (occupied_count(v) - 1) for v in problem.levels)
+        loads = merged(down.loads)
+        cost = self.value // self.plan.scale.cost + fixed if loads else costs.fixed_cost(problem)
+        return replace(_answer(cost, loads, harm=self.plan.complete), parts=down.parts())
 
 
 def words(instance: Instance) -> str | None:
-    """Say, as a part of a sentence, why the tree programme cannot express the problem; ``None`` where it can."""
+    """Say, as a part of a sentence, why the tree programme cannot express the problem; ``None`` where it can.
+
+    Where pods may be left out it may turn out only on the way that the best placement of all pods holds no best core: then
+    `solve` may answer INEXPRESSIBLE after all.
+    """
     found = plan(instance)
     return found if isinstance(found, str) else None
-
-
-def plan(instance: Instance) -> Plan | str:
-    """Lay out the topology and the tables, or say why not."""
-    problem = instance.problem
-    if problem.elastic:
-        return f"{problem.total - problem.core:,} of {problem.total:,} pods may be left out"
-    spaces = _spaces(problem)
-    for space in spaces:
-        cells = int(np.prod(space.limit.astype(float) + 1))
-        if cells > (MOST_CELLS if len(space.limit) > 1 else MOST_PODS + 1):
-            return f"the table of {cells:,} amounts is too large"
-    kinds = np.unique(instance.rooms.kind[instance.play])
-    listed = [instance.rooms.patterns[kind] for kind in kinds.tolist()]
-    loads = [(found, kind) for found, kind in zip(listed, kinds.tolist(), strict=True) if found is not None]
-    if len(loads) < len(listed):
-        return "the loads of one node are too many to list"
-    loads.sort()
-    table = np.zeros(len(instance.rooms.patterns), dtype=np.int64)
-    table[[kind for _, kind in loads]] = np.arange(len(loads))
-    of = scale(problem)
-    found = chain(instance, of, table[instance.rooms.kind])
-    return found if isinstance(found, str) else Plan(chain=found, scale=of, spaces=spaces, loads=tuple(rows for rows, _ in loads))
-
-
-def _spaces(problem: Problem) -> tuple[Space, ...]:
-    """Return what is counted from each layer on, outermost first, and pods at the end."""
-    roles = len(problem.count)
-    found = [Space(limit=problem.count, sizes=np.zeros((roles, 0), dtype=np.int64))]
-    loose = list(range(roles))  # before any layer every pod is loose
-    for at in reversed(range(len(problem.layers))):
-        layer, below = problem.layers[at], problem.layers[at + 1 :]
-        rows = [(*(kind.inside if below else ()), *_rest(kind, below[0] if below else None, loose)) for kind in layer.kinds]
-        outside = [role for role, pods in enumerate(layer.loose) if pods]
-        first = len(found[0].limit) - len(loose)
-        rows += [tuple(int(i == first + loose.index(role)) for i in range(len(found[0].limit))) for role in outside]
-        limit = [kind.times for kind in layer.kinds] + [layer.loose[role] for role in outside]
-        found.insert(0, Space(limit=np.array(limit, dtype=np.int64), sizes=np.array(rows, dtype=np.int64), kinds=len(layer.kinds)))
-        loose = outside
-    return tuple(found)
-
-
-def _rest(kind: Kind, inner: Layer | None, loose: Sequence[int]) -> list[int]:
-    """Return the pods of a segment, by loose role, that lie in no inner segment."""
-    parts = () if inner is None else tuple(zip(kind.inside, inner.kinds, strict=True))
-    return [kind.pods[role] - sum(times * part.pods[role] for times, part in parts) for role in loose]
 
 
 def solve(instance: Instance, budget: Budget, memo: Memo) -> Solution:
     """Return the best placement or the proof that there is none; what the memo holds changes nothing but the time.
 
-    INEXPRESSIBLE, with the reason, where `words` finds none. The work is bounded by the size of the tables, not by the budget.
+    INEXPRESSIBLE, with the reason, where the programme has no words. The work is bounded by the size of the tables, not by
+    the budget.
     """
     del budget
     problem = instance.problem
-    if not problem.total:
-        return _answer(fixed_cost(problem))
+    if not problem.total or not (problem.core or len(instance.play)):
+        return _answer(costs.fixed_cost(problem), (), harm=True)
     found = plan(instance)
     if isinstance(found, str):
-        return Solution(status=SolveStatus.INEXPRESSIBLE, engine="tree", why=found)
+        return _inexpressible(found)
     if not len(instance.play):
-        return Solution(status=SolveStatus.INFEASIBLE, engine="tree", why="no node holds a pod of the gang")
-    climb = climbing(found, memo)
+        return _infeasible("no node holds a pod of the gang")
+    climb = found.climb(memo)
     cells = np.arange(len(found.chain.depths[0].child) - 1)
+    curves = [climb.store.one(i) for i in climb.curves(0, cells).tolist()]
+    if problem.elastic:
+        return _elastic(instance, found, climb, curves, memo)
     whole = tuple(found.spaces[0].limit.tolist())
-    values = np.array([_value(climb.store.one(i), whole) for i in climb.curves(0, cells).tolist()], dtype=np.int64)
+    values = np.array([_value(curve, whole) for curve in curves], dtype=np.int64)
     best = int(values.argmin())
     if values[best] >= NEVER:
-        return Solution(status=SolveStatus.INFEASIBLE, engine="tree", why="no domain holds all pods, by an exact table for each")
-    down = Descent(climb=climb)
-    down.down(0, cells[best : best + 1], [whole])
-    new = int(values[best]) // found.scale.cost
-    fixed = sum(v.weight * (occupied_count(v) - 1) for v in problem.levels)
-    harm = ("harm",) if found.scale.harm and found.chain.complete and (found.scale.tie or not any(v.tie for v in problem.levels)) else ()
-    return _answer(new + fixed, down, proved=harm)
+        return _infeasible("no domain holds all pods, by an exact table for each")
+    return _Best(plan=found, climb=climb, cell=best, amount=whole, value=int(values[best])).placed(problem)
 
 
-def climbing(of: Plan, memo: Memo) -> Climb:
-    """Return the curves of a plan, with what the memo knows already."""
-    axes = max(len(space.limit) for space in of.spaces)
-    context = tuple((tuple(space.limit.tolist()), space.sizes.tobytes()) for space in of.spaces)
-    store = memo.store(context, axes)
-    counts = of.spaces[-1].limit
-    box = tuple((counts + 1).tolist())
-    tables = np.array([store.table(rows, box, int(counts.sum())) for rows in of.loads], dtype=np.int64)
-    return Climb.of(of.chain, store, tables, of.spaces)
+def _elastic(instance: Instance, found: Plan, climb: Climb, curves: list[Ints], memo: Memo) -> Solution:
+    """Place the core at the least cost, then as many as fit.
+
+    Among cells with a best core, one that holds all pods, or one that all its pods fill to the last, is mostly the answer:
+    what is best there holds a best core too. Else the core is counted beside the others, in a larger table.
+    """
+    problem = instance.problem
+    core = np.array([_core(problem, curve) for curve in curves], dtype=np.int64)
+    if core.min() >= NEVER:
+        return _infeasible("no domain holds a core, by an exact table for each")
+    least = int(core.min()) // found.scale.cost
+    rows = np.flatnonzero(core // found.scale.cost == least)
+    most = max(_most(problem, curves[i]) for i in rows.tolist())
+    rows = np.array([i for i in rows.tolist() if _most(problem, curves[i]) == most], dtype=np.int64)
+    if len(problem.count) == 1 or most == problem.total:
+        values = np.array([_value(curves[i], _all(problem, most)) for i in rows.tolist()], dtype=np.int64)
+        best = int(values.argmin())
+        every = _Best(plan=found, climb=climb, cell=int(rows[best]), amount=_all(problem, most), value=int(values[best])).placed(problem)
+        filled = len(problem.count) == 1 and most < problem.total
+        if filled or _least_core(problem, every.loads) == least:
+            return every
+    return _beside(instance, memo)
+
+
+def _all(problem: Problem, most: int) -> tuple[int, ...]:
+    return (most,) if len(problem.count) == 1 else tuple(problem.count.tolist())
+
+
+def _sums(curve: Ints) -> Ints:
+    return np.asarray(np.indices(curve.shape).sum(axis=0))
+
+
+def _core(problem: Problem, curve: Ints) -> int:
+    """Return the least price of a core in a curve by pods."""
+    there = _sums(curve) == problem.core
+    for role, must in enumerate(problem.must.tolist()):
+        there &= np.indices(curve.shape)[role] >= must
+    return int(curve[there].min(initial=NEVER))
+
+
+def _most(problem: Problem, curve: Ints) -> int:
+    """Return the most pods in a curve by pods; with several roles a bound, because they may leave no room for a core."""
+    del problem
+    return int(_sums(curve)[curve < NEVER].max(initial=0))
+
+
+def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
+    """Return the cost of the cheapest core among the pods of a placement, what running members cost aside."""
+    classes = np.array([load.node_class for load in loads], dtype=np.int64)
+    roles = len(problem.count)
+    inner = Problem(
+        count=problem.count,
+        must=problem.must,
+        need=problem.core,
+        request=np.eye(roles, dtype=np.int64),  # one slot for each pod placed: a core is a part of the placement
+        conflict=np.zeros((roles, roles), dtype=np.bool_),
+        nodes=np.array([load.nodes for load in loads], dtype=np.int64),
+        free=np.array([load.pods for load in loads], dtype=np.int64),
+        allowed=np.ones((roles, len(loads)), dtype=np.bool_),
+        occupied_host=problem.occupied_host[classes],
+        levels=tuple(replace(v, domain=v.domain[classes], required=False) for v in problem.levels),
+        worth=Rows.of(problem.worth[c][: load.nodes] for c, load in zip(classes.tolist(), loads, strict=True)),
+    )
+    found = plan(derived(inner))
+    if isinstance(found, str):
+        return None
+    climb = found.climb(Memo())
+    curve = climb.store.one(int(climb.curves(0, np.zeros(1, dtype=np.int64))[0]))
+    return _core(inner, curve) // found.scale.cost
+
+
+def _beside(instance: Instance, memo: Memo) -> Solution:
+    """Count the core beside the other pods: the least cost of the core, then the most pods, then the least of all."""
+    problem = instance.problem
+    found = plan(instance, core=True)
+    if isinstance(found, str):
+        return _inexpressible(f"the best placement of all pods holds no best core, and {found}")
+    climb = found.climb(memo)
+    cells = np.arange(len(found.chain.depths[0].child) - 1)
+    best: tuple[int, int, int, int, tuple[int, ...]] | None = None
+    for cell, number in zip(cells.tolist(), climb.curves(0, cells).tolist(), strict=True):
+        curve = climb.store.one(number)
+        there = np.flatnonzero((curve < NEVER) & _with_core(problem, curve.shape))
+        values, pods = curve.ravel()[there], _sums(curve).ravel()[there]
+        for i in np.lexsort((values, -pods, values // found.scale.core))[:1].tolist():
+            at = tuple(int(n) for n in np.unravel_index(int(there[i]), curve.shape))
+            row = (int(values[i]) // found.scale.core, -int(pods[i]), int(values[i]), cell, at)
+            best = row if best is None else min(best, row)
+    if best is None:
+        return _infeasible("no domain holds a core, by an exact table for each")
+    return _Best(plan=found, climb=climb, cell=best[3], amount=best[4], value=best[2] % found.scale.core).placed(problem)
+
+
+def _with_core(problem: Problem, shape: tuple[int, ...]) -> Bools:
+    """Tell which amounts hold exactly a core, and no more pods of a role than there are."""
+    grid = np.indices(shape)
+    roles = len(problem.count)
+    found = grid[:roles].sum(axis=0) == problem.core
+    for role in range(roles):
+        found &= (grid[role] >= problem.must[role]) & (grid[role] + grid[roles + role] <= problem.count[role])
+    return np.asarray(found)
 
 
 def _value(curve: Ints, whole: tuple[int, ...]) -> int:
     return int(curve[whole]) if all(n < size for n, size in zip(whole, curve.shape, strict=True)) else NEVER
 
 
-def _answer(cost: int, down: Descent | None = None, *, proved: tuple[str, ...] = ("harm",)) -> Solution:
-    return Solution(
-        status=SolveStatus.OPTIMAL,
-        loads=() if down is None else merged(down.loads),
-        cost=cost,
-        bound=cost,
-        proved=(*PROVED, *proved),
-        engine="tree",
-        parts=() if down is None else down.parts(),
-        why="the levels nest, and exact tables of what each domain holds are small",
-    )
+def _answer(cost: int, loads: tuple[Load, ...], *, harm: bool) -> Solution:
+    proved = (*PROVED, "harm") if harm else PROVED
+    return Solution(status=SolveStatus.OPTIMAL, loads=loads, cost=cost, bound=cost, proved=proved, engine="tree", why=WHY)
+
+
+def _infeasible(why: str) -> Solution:
+    return Solution(status=SolveStatus.INFEASIBLE, engine="tree", why=why)
+
+
+def _inexpressible(why: str) -> Solution:
+    return Solution(status=SolveStatus.INEXPRESSIBLE, engine="tree", why=why)

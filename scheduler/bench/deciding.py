@@ -25,26 +25,27 @@ _judge = partial(verify.verify, passes=filters.allowed)
 
 @dataclass(slots=True, kw_only=True)
 class Stopwatch:
-    """The default solver, and how long it took: from each problem to its solution."""
+    """A solver, and how long it took: from each problem to its solution. A new one knows of no decision before."""
 
+    solver: Solver = field(default_factory=engines.solver)
     seconds: list[float] = field(default_factory=list)
 
     def __call__(self, problem: Problem, budget: Budget) -> Solution:
         """Solve and take the time."""
         started = time.perf_counter()
-        found = engines.default(problem, budget)
+        found = self.solver(problem, budget)
         self.seconds.append(time.perf_counter() - started)
         return found
 
 
 def ready() -> None:
-    """Load the solver that is imported when it is first needed: no decision that is measured shall pay for it."""
-    from scheduler.solve.cpsat import solver  # noqa: F401, PLC0415 - only to be there; every other command does without it where it can
+    """Load the engines that are imported when they are first needed: no decision that is measured shall pay for it."""
+    from scheduler.solve.cpsat import joint, solver  # noqa: F401, PLC0415 - only to be there; every other command does without it where it can
 
 
 def decided(snapshot: Snapshot, gangs: Iterable[Gang], *, solver: Solver = engines.default, budget: Budget | None = None) -> tuple[Plan, ...]:
-    """Decide gangs as the scheduler does, explanations left out; RefereeError where the referee refuses a plan."""
-    return decide(snapshot, gangs, solver=solver, budget=budget or Budget(), checks=CHECKS, verify=_judge)
+    """Decide gangs as a dry run does, jointly where they compete, explanations left out; RefereeError where the referee refuses a plan."""
+    return decide(snapshot, gangs, solver=solver, budget=budget or Budget(), checks=CHECKS, verify=_judge, joint=engines.joint)
 
 
 def bare(snapshot: Snapshot) -> Snapshot:

@@ -1,76 +1,144 @@
 """Decisions alone: from a parsed snapshot to a plan that the referee accepts, against first fit in the same run.
 
-Every run decides on a cluster of its own, from which another pod has gone. *Cold*: nothing is known of it but the objects. *Warm*: the
-tables of the decision before are there, as in a running scheduler, and are brought up to date.
+Every run decides on a cluster of its own, from which another pod has gone. *Cold*: nothing is known of it but the objects, and the
+solver knows of no decision before. *Warm*: what was worked out for the decision before is there, as in a running scheduler, and is brought
+up to date.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Final
 
-from scheduler.bench.measure import Fact, Options, Row, repeated
-from scheduler.bench.worlds import Load, cluster
+from scheduler.bench.deciding import Stopwatch, bare, counted, decided, outcome, ready
+from scheduler.bench.grids import gang, grid
+from scheduler.bench.kept import keeping
+from scheduler.bench.measure import Fact, Options, Row, Taken, repeated
+from scheduler.bench.sites import Chosen
 from scheduler.bench.yardsticks_fit import first_fit
-from scheduler.decide import filters, verify
-from scheduler.decide.cycle import decide
-from scheduler.dryrun import CHECKS
-from scheduler.solve import engines
+from scheduler.decide import verify
 from scheduler.solve.solver import Budget
 from scheduler.state.gang import Gang
 from scheduler.state.plan import Placed, Plan
 from scheduler.state.snapshot import Snapshot
 
-NODES: Final = (500, 1_000, 10_000)
-USED: Final = (0.9, 0.5)
-LOADS: Final = (Load(pods=8, gpus=8), Load(pods=64, gpus=8), Load(pods=256, gpus=1))
 BUDGET: Final = Budget(deterministic_seconds=1.0)
 """Less than a scheduler has, so that what cannot be proved in time does not hold up the whole bench."""
-PATIENCE: Final = 10.0
+PATIENCE: Final = 4.0
 """Seconds after which a decision that takes long is not repeated any more."""
 
-_judge = partial(verify.verify, passes=filters.allowed)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One gang to decide, and the milliseconds that are asked for."""
+
+    roles: tuple[tuple[str, int, int], ...]
+    """Name, pods and GPUs of a pod, role by role."""
+    cold: float | None = None
+    warm: float | None = None
+
+    def __str__(self) -> str:
+        """Name it as tables do."""
+        return " + ".join(f"{pods:,} {'' if len(self.roles) == 1 else role + ' '}x {gpus} GPU" for role, pods, gpus in self.roles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """One cluster, and the gangs that are decided on it, each for itself."""
+
+    nodes: int
+    used: float
+    loads: tuple[Load, ...]
+
+
+def _equal(gpus: int, warm: float | None = None) -> tuple[Load, ...]:
+    """Return gangs of several sizes; ``warm`` is asked of the one with 256 pods, cold ten times that."""
+    asked = {256: warm} if warm else {}
+    return tuple(
+        Load(roles=(("worker", pods, gpus),), warm=asked.get(pods), cold=10 * warm if warm and pods in asked else None)
+        for pods in (4, 64, 256, 1_000)
+    )
+
+
+def _led(gpus: int) -> Load:
+    return Load(roles=(("leader", 1, 1), ("worker", 63, gpus)), warm=30.0)
+
+
+CLUSTERS: Final = (
+    Cluster(nodes=1_000, used=0.9, loads=_equal(1, 2.0)),
+    Cluster(nodes=1_000, used=0.5, loads=_equal(8)),
+    Cluster(nodes=2_000, used=0.5, loads=(Load(roles=(("worker", 1_000, 1),), cold=50.0),)),
+    Cluster(nodes=10_000, used=0.9, loads=(*_equal(1, 10.0), _led(2))),
+    Cluster(nodes=10_000, used=0.5, loads=(*_equal(8), _led(8))),
+    Cluster(nodes=50_000, used=0.9, loads=_equal(1)),
+    Cluster(nodes=50_000, used=0.5, loads=_equal(8)),
+    Cluster(nodes=100_000, used=0.9, loads=_equal(1, 100.0)),
+    Cluster(nodes=100_000, used=0.5, loads=_equal(8)),
+)
 
 
 def deciding(options: Options) -> Iterator[Row]:
-    """Decide one gang at a time on clusters of several sizes and fill grades; the plans are not kept."""
-    for nodes in (options.size(n) for n in NODES):
-        for used in USED:
-            options.tell(f"generating {nodes:,} nodes, {used:.0%} full")
-            snapshot = cluster(nodes=nodes, used=used, seed=options.seed)
-            for load in LOADS:
-                yield from _measured(snapshot, load, options, f"{nodes:,} nodes, {used:.0%} full, {load}")
+    """Decide one gang at a time on clusters of several sizes and fill grades; the plans are not kept. Then weigh the cache."""
+    ready()
+    for cluster in CLUSTERS:
+        nodes = options.size(cluster.nodes)
+        options.tell(f"generating {nodes:,} nodes, {cluster.used:.0%} full")
+        clusters = _changed(grid(nodes=nodes, used=cluster.used, seed=options.seed), options.runs)
+        gc.collect()
+        gc.freeze()  # a hundred thousand nodes are not looked through again before every run
+        try:
+            for load in cluster.loads:
+                yield from _measured(clusters, load, options, f"{nodes:,} nodes, {cluster.used:.0%} full, {load}")
+        finally:
+            gc.unfreeze()
+    yield from keeping(options)
 
 
-def _measured(snapshot: Snapshot, load: Load, options: Options, what: str) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """What deciding on one cluster after the other gave and took."""
+
+    plans: list[Plan]
+    taken: Taken
+    solver: Taken
+    """The solver's part, from problem to solution."""
+
+
+def _measured(clusters: Sequence[Snapshot], load: Load, options: Options, what: str) -> Iterator[Row]:
     """Decide the same gang cold, warm and by first fit, on the same clusters in the same order."""
     options.tell(what)
-    gang = load.gang()
-    clusters = _changed(snapshot, options.runs)
+    wanted = gang("gang", load.roles)
+    cold = _timed([bare(s) for s in clusters], wanted, options, Stopwatch)
+    known = Stopwatch()
+    decided(clusters[-1], (wanted,), solver=known, budget=BUDGET)  # works out what the changed clusters share
+    warm = _timed(clusters, wanted, options, lambda: Stopwatch(solver=known.solver))
+    chosen: list[Chosen | None] = []
+    greedy = repeated(_each(clusters, lambda s: chosen.append(first_fit(s, wanted))), options.runs, patience=PATIENCE / 4)
+    fits = [None if c is None else verify.cost(s, wanted, set(c.values())) for s, c in zip(clusters, chosen, strict=False)]
+    ratio = statistics.median(warm.taken.seconds) / statistics.median(greedy.seconds)
+    yield cold.taken.row(f"{what}: cold", unit="ms", bound=load.cold, facts={**_solver(cold), **_outcome(cold.plans)})
+    yield warm.taken.row(f"{what}: warm", unit="ms", bound=load.warm, facts={**_solver(warm), "time over first fit": round(ratio, 2)})
+    for bound, name, found in ((load.cold, "cold", cold), (load.warm, "warm", warm)):
+        if bound is not None:
+            yield found.solver.row(f"{what}: {name}, the solver alone", unit="ms", bound=bound)
+    yield greedy.row(f"{what}: first fit", unit="ms", facts=_compared(cold.plans, fits))
+
+
+def _timed(clusters: Sequence[Snapshot], wanted: Gang, options: Options, watched: Callable[[], Stopwatch]) -> _Decided:
     plans: list[Plan] = []
-    cold = repeated(_each(clusters, lambda s: plans.append(_decided(_bare(s), gang))), options.runs, patience=PATIENCE)
-    _decided(snapshot, gang)  # fills the tables that the changed clusters share
-    warm = repeated(_each(clusters, lambda s: _decided(s, gang)), options.runs, patience=PATIENCE)
-    greedy = repeated(_each(clusters, lambda s: first_fit(s, gang)), options.runs)
-    fits = [_first_fit_cost(s, gang) for s, _ in zip(clusters, plans, strict=False)]
-    ratio = statistics.median(warm.seconds) / statistics.median(greedy.seconds)
-    yield cold.row(f"{what}: cold", unit="ms", facts=_outcome(plans))
-    yield warm.row(f"{what}: warm", unit="ms", facts={"time over first fit": round(ratio, 1)})
-    yield greedy.row(f"{what}: first fit", unit="ms", facts=_compared(plans, fits))
+    solver: list[float] = []
 
+    def run(snapshot: Snapshot) -> None:
+        watch = watched()
+        plans.extend(decided(snapshot, (wanted,), solver=watch, budget=BUDGET))
+        solver.append(sum(watch.seconds))
 
-def _decided(snapshot: Snapshot, gang: Gang) -> Plan:
-    (plan,) = decide(snapshot, (gang,), solver=engines.default, budget=BUDGET, checks=CHECKS, verify=_judge)
-    return plan
-
-
-def _bare(snapshot: Snapshot) -> Snapshot:
-    """Return the same cluster without anything that was worked out about it."""
-    return Snapshot(topology=snapshot.topology, nodes=snapshot.nodes, pods=snapshot.pods)
+    taken = repeated(_each(clusters, run), options.runs, patience=PATIENCE)
+    return _Decided(plans=plans, taken=taken, solver=Taken(seconds=tuple(solver)))
 
 
 def _changed(snapshot: Snapshot, count: int) -> list[Snapshot]:
@@ -80,40 +148,32 @@ def _changed(snapshot: Snapshot, count: int) -> list[Snapshot]:
     return [snapshot.without({uid}) for uid in islice(cycle(uids), 0, step * count, step)] or [snapshot]
 
 
-def _each(snapshots: list[Snapshot], action: Callable[[Snapshot], object]) -> Callable[[], object]:
+def _each(snapshots: Sequence[Snapshot], action: Callable[[Snapshot], object]) -> Callable[[], object]:
     """Return a call that takes the next snapshot every time."""
     turn = cycle(snapshots)
     return lambda: action(next(turn))
 
 
+def _solver(found: _Decided) -> dict[str, Fact]:
+    return {"solver ms": round(1000 * statistics.median(found.solver.seconds), 1)}
+
+
 def _outcome(plans: Sequence[Plan]) -> dict[str, Fact]:
     """Say what was decided, and how far from their proofs the plans are: the median costs."""
     placed = [p for p in plans if isinstance(p, Placed)]
-    status = Counter("OPTIMAL" if p.optimal else "FEASIBLE" for p in placed) + Counter(p.status for p in plans if not isinstance(p, Placed))
-    found: dict[str, Fact] = {"status": _counted(status), "engine": _counted(Counter(p.decision.engine for p in plans))}
+    found = outcome(plans)
     if placed:
         found |= {"cost": statistics.median(p.cost for p in placed), "bound": statistics.median(p.bound for p in placed)}
     return found
 
 
-def _first_fit_cost(snapshot: Snapshot, gang: Gang) -> int | None:
-    """Return the cost of first fit's placement by the referee's count; None where it places nothing."""
-    chosen = first_fit(snapshot, gang)
-    return None if chosen is None else verify.cost(snapshot, gang, set(chosen.values()))
-
-
 def _compared(plans: Sequence[Plan], fits: Sequence[int | None]) -> dict[str, Fact]:
     """Say what first fit came to on the same clusters: the median of the ratios of costs, where both placed the gang and ours costs something."""
-    found: dict[str, Fact] = {"status": _counted(Counter("placed" if cost is not None else "not placed" for cost in fits))}
+    found: dict[str, Fact] = {"status": counted("placed" if cost is not None else "not placed" for cost in fits)}
     costs = [cost for cost in fits if cost is not None]
     if costs:
         found["cost"] = statistics.median(costs)
-    ratios = [cost / plan.cost for plan, cost in zip(plans, fits, strict=True) if cost is not None and isinstance(plan, Placed) and plan.cost]
+    ratios = [cost / plan.cost for plan, cost in zip(plans, fits, strict=False) if cost is not None and isinstance(plan, Placed) and plan.cost]
     if ratios:
         found["cost over ours"] = round(statistics.median(ratios), 2)
     return found
-
-
-def _counted(words: Counter[str]) -> str:
-    """Write what was always the same as one word, else each with its count."""
-    return next(iter(words)) if len(words) == 1 else ", ".join(f"{n} {word}" for word, n in sorted(words.items()))

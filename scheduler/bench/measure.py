@@ -110,13 +110,13 @@ class Taken:
     """What the runs of one thing took, run by run."""
 
     seconds: tuple[float, ...]
-    cpu_seconds: tuple[float, ...]
-    """Of this process, all its threads: steadier than the clock on the wall where others use the machine too."""
+    cpu_seconds: tuple[float, ...] = ()
+    """Of this process, all its threads: steadier than the clock on the wall where others use the machine too. Empty: not taken."""
 
     def row(self, what: str, *, unit: Literal["s", "ms"], bound: float | None = None, facts: Mapping[str, Fact] | None = None) -> Row:
         """Return the row of these runs, with the CPU time among its facts; ``bound`` is in the unit."""
         factor, digits = (1000, 1) if unit == "ms" else (1, 3)
-        cpu: dict[str, Fact] = {f"CPU {unit}": round(factor * statistics.median(self.cpu_seconds), digits)}
+        cpu: dict[str, Fact] = {f"CPU {unit}": round(factor * statistics.median(self.cpu_seconds), digits)} if self.cpu_seconds else {}
         return Row(what=what, unit=unit, values=tuple(factor * s for s in self.seconds), bound=bound, facts={**cpu, **(facts or {})})
 
 

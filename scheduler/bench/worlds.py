@@ -1,4 +1,4 @@
-"""What is measured on: generated clusters and gangs, the same for the same seed; as values, or as the bytes that an API server sends."""
+"""Generated clusters as an API server sends them, the same for the same seed; as values alone they come from `scheduler.bench.grids`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from typing import Any, Final
 
 from scheduler.dryrun import observe
 from scheduler.kube.parse.documents import Document
-from scheduler.state.gang import Gang, Member
-from scheduler.state.ids import GangKey, PodUid
-from scheduler.state.objects import Pod, Ref, Shape
-from scheduler.state.resources import CPU, GPU, MEMORY, PODS, Resources
 from scheduler.state.snapshot import Snapshot
 from topology.generate import fabric
 
@@ -20,7 +16,6 @@ Json = dict[str, Any]
 
 PAGE: Final = 500
 """Objects on one page of a list, as the watches ask for them."""
-_GIB: Final = 2**30
 _CREATED: Final = "2026-01-31T12:00:00Z"
 _WRITERS: Final = ("kube-controller-manager", "kube-scheduler", "kubelet")
 
@@ -35,16 +30,6 @@ class Load:
     def __str__(self) -> str:
         """Name it as tables do."""
         return f"{self.pods} pods x {self.gpus} GPU"
-
-    def gang(self) -> Gang:
-        """Return the gang; it asks for no level, so that the default weights count."""
-        requests = Resources({CPU: 4000 * self.gpus, MEMORY: 32 * _GIB * self.gpus, GPU: self.gpus, PODS: 1})
-        shape = Shape(requests=requests)
-        pods = [Pod(namespace="bench", name=f"gang-{i:04}", uid=PodUid(f"gang-{i:04}"), shape=shape, used=requests) for i in range(self.pods)]
-        about = Ref(kind="PodGroup", name="gang")
-        members = tuple(Member(pod=pod, role="worker", rank=rank) for rank, pod in enumerate(pods))
-        key = GangKey("bench/PodGroup/gang")
-        return Gang(key=key, namespace="bench", name="gang", workload=about, owner=about, members=members, min_member=self.pods)
 
 
 def cluster(*, nodes: int, used: float, seed: int) -> Snapshot:

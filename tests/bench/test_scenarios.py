@@ -11,7 +11,7 @@ import pytest
 
 from scheduler.bench.launch import CommandFailedError, weigh
 from scheduler.bench.measure import Options, Row, repeated
-from scheduler.bench.scenarios import SCENARIOS, Scenario, chosen, measure, report
+from scheduler.bench.scenarios import SCENARIOS, Measured, Scenario, chosen, measure, report
 from scheduler.state.problems import BadInput
 from tests.bench.shapes import REPORT
 
@@ -34,10 +34,9 @@ def test_every_scenario_runs_at_a_tiny_size_and_tells_the_same_shape(scenario: S
 
 
 def test_the_decisions_tell_status_and_proof_and_what_first_fit_came_to() -> None:
-    # 250 nodes at most: gangs of eight whole nodes fit where half of the GPUs are free, gangs of 64 do not where few are.
-    options = Options(runs=1, shrink=40)
+    # 500 nodes at most: gangs of four whole nodes fit where half of the GPUs are free, gangs of 1,000 do not.
     (decide,) = chosen(["decide"])
-    rows = {row.what: row.facts for row in decide.run(options)}
+    rows = {row.what: row.facts for row in decide.run(Options(runs=1, shrink=200))}
     placed = [what.removesuffix(": cold") for what, facts in rows.items() if what.endswith(": cold") and facts["status"] == "OPTIMAL"]
     assert placed
     for what in placed:
@@ -45,10 +44,31 @@ def test_the_decisions_tell_status_and_proof_and_what_first_fit_came_to() -> Non
         assert cold["cost"] == cold["bound"]
         fit = rows[f"{what}: first fit"]
         assert fit["status"] == "not placed" or float(fit["cost"]) >= float(cold["cost"])
-        assert "time over first fit" in rows[f"{what}: warm"]
+        assert {"time over first fit", "solver ms"} <= rows[f"{what}: warm"].keys()
     refused = [facts for what, facts in rows.items() if what.endswith(": cold") and facts["status"] == "INFEASIBLE"]
     assert refused
     assert all("cost" not in facts for facts in refused)
+
+
+def test_what_is_asked_of_decisions_is_asked_of_the_whole_and_of_the_solver() -> None:
+    (decide,) = chosen(["decide"])
+    rows = list(decide.run(Options(runs=1, shrink=1_000)))
+    asked = [(row.what.rpartition(": ")[2], row.bound) for row in rows if row.bound is not None and row.unit == "ms"]
+    warm = [(name, bound) for name, bound in asked if name.startswith("warm")]
+    assert [bound for name, bound in warm if name == "warm"] == [2, 10, 30, 30, 100]
+    assert [bound for name, bound in warm if name == "warm, the solver alone"] == [2, 10, 30, 30, 100]
+    assert [bound for name, bound in asked if name == "cold"] == [20, 50, 100, 1_000]
+    assert {row.bound for row in rows if row.unit == "bytes"} == {1_500, 3_000}
+
+
+def test_a_row_that_was_not_run_is_named_with_its_reason() -> None:
+    row = Row.not_run("a published answer", "no data")
+    assert (row.median, row.holds, row.facts) == (None, None, {"not run": "no data"})
+    found = report([Measured(scenario=SCENARIOS[0], rows=(row,))], TINY, {})
+    jsonschema.Draft202012Validator(REPORT["properties"]["scenarios"]).validate(found["scenarios"])
+    silent = Row(what="a published answer", unit="", values=())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(report([Measured(scenario=SCENARIOS[0], rows=(silent,))], TINY)["scenarios"], REPORT["properties"]["scenarios"])
 
 
 def test_scenarios_come_in_the_order_of_the_table_and_once() -> None:
@@ -64,7 +84,7 @@ def test_an_unknown_scenario_is_bad_input_that_names_all() -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("flag", ["--runs=0", "--shrink=0", "--seed=-1"])
+@pytest.mark.parametrize("flag", ["--runs=0", "--shrink=0", "--seed=-1", "--instances=0"])
 def test_numbers_that_cannot_be_meant_are_bad_input(flag: str) -> None:
     done = coterie("bench", "import", flag)
     assert done.returncode == 2

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.solve.problem import Ints
+from scheduler.solve.problem import Bools, Ints
 from scheduler.state.gang import Member
 from scheduler.state.ids import NodeName
 from topology import Topology
@@ -44,6 +45,15 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
     return found
 
 
+@dataclass(slots=True, kw_only=True)
+class Places:
+    """What is left of the places of some nodes, node by node in the order of `Nearby`."""
+
+    left: list[int]
+    free: Bools
+    """Whether any is left: found at once where one must be searched for."""
+
+
 class Nearby:
     """The nodes in question, ordered so that domains of every level follow each other, and how close they are."""
 
@@ -61,24 +71,27 @@ class Nearby:
         self.value: Ints = 2 ** np.arange(self.paths.shape[1], dtype=np.int64)[::-1]
         """Sharing a wide level counts more than sharing all narrower ones."""
 
-    def places(self, taken: Mapping[NodeName, int]) -> Ints:
+    def places(self, taken: Mapping[NodeName, int]) -> Places:
         """Return how many places each node has."""
-        found = np.zeros(len(self.names), dtype=np.int64)
+        found = Places(left=[0] * len(self.names), free=np.zeros(len(self.names), dtype=np.bool_))
         for node, n in taken.items():
-            found[self.at[node]] = n
+            found.left[self.at[node]] = n
+            found.free[self.at[node]] = n > 0
         return found
 
-    def take(self, left: Ints, near: NodeName | None, after: NodeName | None) -> NodeName:
+    def take(self, places: Places, near: NodeName | None, after: NodeName | None) -> NodeName:
         """Take the free place nearest to the neighbour; of several, one that is far from the next running member."""
-        if near is None or not left[self.at[near]]:
-            free = np.flatnonzero(left)
+        if near is None or not places.left[self.at[near]]:
+            free = np.flatnonzero(places.free)
             if near is not None:
                 apart = self._apart(free, near)
                 free = free[apart == apart.min()]
             chosen = int(free[0] if after is None else free[np.argmax(self._apart(free, after))])
         else:
             chosen = self.at[near]
-        left[chosen] -= 1
+        places.left[chosen] -= 1
+        if not places.left[chosen]:
+            places.free[chosen] = False
         return self.names[chosen]
 
     def _apart(self, nodes: Ints, other: NodeName) -> Ints:

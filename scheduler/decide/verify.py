@@ -8,7 +8,7 @@ node checks come from outside (`passes`), because they have their own judge in t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
@@ -44,15 +44,14 @@ class _Case:
     verdicts: Mapping[Shape, ByPosition]
     """For each shape of a member without a node: where it passes the node checks."""
     homes: Homes
+    new: Sequence[Seat]
+    """Seats that are still to be taken, on nodes that exist."""
+    given: Sequence[tuple[str, Member]]
+    """Key and member of all that the plan names: of each seat, in order, then those that are left out."""
 
     @property
     def gang(self) -> Gang:
         return self.plan.gang
-
-    @property
-    def new(self) -> list[Seat]:
-        """Seats that are still to be taken, on nodes that exist."""
-        return [s for s in self.plan.seats if not s.bound and s.node in self.snapshot.nodes]
 
 
 def verify(snapshot: Snapshot, plan: Plan, passes: Passes) -> tuple[str, ...]:
@@ -60,7 +59,14 @@ def verify(snapshot: Snapshot, plan: Plan, passes: Passes) -> tuple[str, ...]:
     if isinstance(plan, Unplaced):
         return tuple(_unplaced(plan))
     shapes = {m.pod.shape for m in (*(s.member for s in plan.seats if not s.bound), *plan.left_out)}
-    case = _Case(snapshot=snapshot, plan=plan, verdicts={s: passes(snapshot, s) for s in shapes}, homes=Homes(snapshot))
+    case = _Case(
+        snapshot=snapshot,
+        plan=plan,
+        verdicts={s: passes(snapshot, s) for s in shapes},
+        homes=Homes(snapshot),
+        new=[s for s in plan.seats if not s.bound and s.node in snapshot.nodes],
+        given=[(m.pod.key, m) for m in (*(s.member for s in plan.seats), *plan.left_out)],
+    )
     return tuple(f"gang {plan.gang.namespace}/{plan.gang.name}: {complaint}" for rule in RULES for complaint in rule(case))
 
 
@@ -77,20 +83,18 @@ def _unplaced(plan: Unplaced) -> Iterator[str]:
 
 def _each_member_once(case: _Case) -> Iterator[str]:
     wanted = {m.pod.key: m for m in case.gang.members}
-    given = [*(s.member for s in case.plan.seats), *case.plan.left_out]
-    times = Counter(m.pod.key for m in given)
+    times = Counter([key for key, _ in case.given])
     for name in sorted({*wanted, *times}):
         if times[name] != 1 or name not in wanted:
             yield f"member {name} stands {times[name]} times in the plan and {int(name in wanted)} times in the gang"
-    for member in given:
-        own = wanted.get(member.pod.key)
+    for key, member in case.given:
+        own = wanted.get(key)
         if own is not None and (own.role, own.pod.shape) != (member.role, member.pod.shape):
-            yield f"member {member.pod.key} has another role or shape in the plan than in the gang"
+            yield f"member {key} has another role or shape in the plan than in the gang"
 
 
 def _ranks_permute_equals(case: _Case) -> Iterator[str]:
-    given = [*(s.member for s in case.plan.seats), *case.plan.left_out]
-    if Counter((m.role, m.rank) for m in given) != Counter((m.role, m.rank) for m in case.gang.members):
+    if Counter((m.role, m.rank) for _, m in case.given) != Counter((m.role, m.rank) for m in case.gang.members):
         yield "the ranks in the plan are no permutation of the gang's ranks within each role"
     ranks = [s.member.rank for s in case.plan.seats]
     if ranks != sorted(ranks):
@@ -98,7 +102,7 @@ def _ranks_permute_equals(case: _Case) -> Iterator[str]:
 
 
 def _fixed_stay(case: _Case) -> Iterator[str]:
-    seats = {s.member.pod.key: s for s in case.plan.seats}
+    seats = {key: seat for (key, _), seat in zip(case.given, case.plan.seats, strict=False)}
     for member in case.gang.members:
         seat = seats.get(member.pod.key)
         if member.pod.node is None:
@@ -139,7 +143,7 @@ def _capacity(case: _Case) -> Iterator[str]:
 def _ports(case: _Case) -> Iterator[str]:
     here = others(case.snapshot, case.gang, {s.node for s in case.new})
     for seat in case.new:
-        for pod in here[seat.node]:
+        for pod in here[seat.node] if seat.member.pod.shape.ports else ():
             for port in seat.member.pod.shape.ports:
                 if any(meet(port, other) for other in pod.shape.ports):
                     yield f"{seat.member.pod.key} and {pod.key} want port {port.port}/{port.protocol} of node {seat.node}"
@@ -149,7 +153,7 @@ def _ports(case: _Case) -> Iterator[str]:
 def _repelled(case: _Case) -> Iterator[str]:
     """Look for pods that run already and whose required anti-affinity a newcomer violates."""
     holders = [p for p in case.snapshot.repelling if p.node in case.snapshot.nodes]
-    for seat in case.new:
+    for seat in case.new if holders else ():
         labels = case.snapshot.nodes[seat.node].labels
         for pod, term in ((p, t) for p in holders for t in p.repels):
             value = labels.get(term.topology_key)
@@ -174,7 +178,8 @@ def _one_domain(case: _Case, key: str, seats: Iterable[Seat], who: str) -> Itera
 
 
 def _segments(case: _Case) -> Iterator[str]:
-    place = {m.pod.key: i for i, m in enumerate(sorted(case.gang.members, key=lambda m: (m.rank, m.pod.key)))}
+    ranked = sorted(case.gang.members, key=lambda m: (m.rank, m.pod.key)) if case.gang.demand.segments else []
+    place = {m.pod.key: i for i, m in enumerate(ranked)}
     for layer in case.gang.demand.segments:
         groups: dict[int, list[Seat]] = {}
         for seat in case.plan.seats:
@@ -193,7 +198,7 @@ def _segment_of(place: int, members: int, layer: Segment) -> int:
 
 
 def _cost_and_bound(case: _Case) -> Iterator[str]:
-    counted = cost(case.snapshot, case.gang, (s.node for s in case.plan.seats))
+    counted = cost(case.snapshot, case.gang, (s.node for s in case.plan.seats), case.homes)
     if case.plan.cost != counted:
         yield f"the plan says cost {case.plan.cost}, counting gives {counted}"
     if case.plan.bound > case.plan.cost:
@@ -221,9 +226,11 @@ def _level_counts(case: _Case) -> Iterator[str]:
 
 def _seat_domains(case: _Case) -> Iterator[str]:
     keys = sorted({*(key for key, _ in weights(case.snapshot, case.gang)), *required(case.snapshot, case.gang)})
+    nodes = {seat.node for seat in case.plan.seats}
+    true_of = {node: {key: home for key in keys if (home := case.homes.domain(key, node)) is not None} for node in nodes}
     for seat in case.plan.seats:
-        true = {key: home for key in keys if (home := case.homes.domain(key, seat.node)) is not None}
-        told = {key: seat.domains[key] for key in keys if key in seat.domains}
+        true = true_of[seat.node]
+        told = seat.domains if seat.domains == true else {key: seat.domains[key] for key in keys if key in seat.domains}
         if told != true:
             yield f"{seat.member.pod.key}: the plan says domains {told}, node {seat.node} lies in {true}"
 

@@ -18,10 +18,10 @@ NVLINK_PREFERENCE: Final = 100
 """What ``nvlink: preferred`` weighs beside explicit weights: as much as ``preferred-topology``."""
 
 
-def cost(snapshot: Snapshot, gang: Gang, nodes: Iterable[NodeName]) -> int:
+def cost(snapshot: Snapshot, gang: Gang, nodes: Iterable[NodeName], homes: Homes | None = None) -> int:
     """Return the cost of a gang whose members, fixed ones included, occupy these nodes: the sum of weight * (domains - 1)."""
-    occupied, homes = set(nodes), Homes(snapshot)
-    return sum(weight * max(0, len(homes.domains(key, occupied)) - 1) for key, weight in weights(snapshot, gang))
+    occupied, known = set(nodes), homes or Homes(snapshot)
+    return sum(weight * max(0, len(known.domains(key, occupied)) - 1) for key, weight in weights(snapshot, gang))
 
 
 def weights(snapshot: Snapshot, gang: Gang) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.decide import room
-from scheduler.decide.arrays import Arrays, Checks, pods_of
+from scheduler.decide.arrays import Arrays, Checks, arrays, pods_of
 from scheduler.decide.demand import Wish, Wishes
 from scheduler.decide.survey import most as most_counted
 from scheduler.decide.survey import survey_of
@@ -109,6 +109,8 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
     if not explained:
         code = blocked[0] if blocked else "NotEnoughRoom"
         return _unplaced(gang, code, "No placement exists.", solution=solution)
+    if not blocked and (tight := _too_tight(ask)) is not None:
+        return _segments(ask, tight, solution)
     listed = room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
     most = len(gang.fixed) + _most(ask)
     # Best fit also counts domains in which the workers have room and the leader has none; there no gang fits.
@@ -122,6 +124,42 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
     else:
         code, message = "NotEnoughRoom", f"{_needed(gang)} needed, {most} fit: {_best(listed)}."
     return _unplaced(gang, code, message, solution=solution, fits=most, rooms=listed)
+
+
+def _too_tight(ask: Ask) -> int | None:
+    """Return the first layer of segments with which the gang no longer fits; ``None`` where it does not fit without segments either."""
+    asked = ask.demand.segments
+    for layers in range(len(asked)):
+        made = arrays(ask.snapshot, ask.gang, ask.demand.levels, ask.checks, asked[:layers])
+        answer = ask.solver(room.unpriced(made.problem, required=True, need=made.problem.need), ask.budget)
+        if answer.status not in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
+            return layers - 1 if layers else None
+    return len(asked) - 1 if asked else None
+
+
+def _segments(ask: Ask, layer: int, solution: Solution) -> Unplaced:
+    """Say which segments keep out a gang that would fit without them: how much of one each domain of their level could hold."""
+    gang, (segment, wish) = ask.gang, ask.demand.segments[layer]
+    parts = cut(gang.members, segment)
+    largest = max(len(part) for part in parts)
+    # Every domain is asked what it could hold of one segment, were it alone there.
+    alone = replace(gang, members=gang.pending, min_member=largest)
+    free = arrays(ask.snapshot, gang, ask.demand.levels, ask.checks)
+    listed = room.rooms(ask.snapshot, alone, replace(ask.demand, levels=(replace(wish, required=True),)), free, ask.checks)
+    most = len(gang.fixed) + _most(ask)
+    several = f"each of the {len(parts)} segments" if len(parts) > 1 else "the one segment"
+    message = (
+        f"The members fit, but not with {several} of {largest} members in one {wish.name} ({wish.key}; {gang.demand.source}): "
+        f"{_needed(gang)} needed, {most} fit so. {_roomiest(wish, listed)}"
+    )
+    return _unplaced(gang, "SegmentsDoNotFit", message, solution=solution, fits=most, rooms=listed)
+
+
+def _roomiest(wish: Wish, listed: tuple[Room, ...]) -> str:
+    if not listed:
+        return f"There is no {wish.name}."
+    near = listed[0]
+    return f"{near.domain} has the most room, for {near.room}{_shortage(near)}."
 
 
 def _most(ask: Ask) -> int:

@@ -37,6 +37,14 @@ REASONS: tuple[Reason, ...] = (
         remedy="Free room in one of the listed domains, or require a wider level.",
     ),
     Reason(
+        code="SegmentsDoNotFit",
+        status="INFEASIBLE",
+        of="cluster",
+        retry=True,
+        meaning="Proved: the members fit, but not with each segment in one domain of its level.",
+        remedy="Free room in one of the listed domains, cut smaller segments, or require a wider level for them.",
+    ),
+    Reason(
         code="NoNodePasses",
         status="INFEASIBLE",
         of="cluster",

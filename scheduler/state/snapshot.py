@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 from scheduler.state import overlay
 from scheduler.state.objects import Node, Pod
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from scheduler.state.ids import NodeName, PodUid
     from scheduler.state.plan import Placed
     from topology import Topology
+
+
+_BY_NAME: Final = attrgetter("namespace", "name", "uid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,7 @@ class Snapshot:
 
     @cached_property
     def pods_on(self) -> Mapping[NodeName, tuple[Pod, ...]]:
-        """Pods by node, nodes without pods left out; in order of key."""
+        """Pods by node, nodes without pods left out; in order of namespace, name and UID."""
         found: dict[NodeName, list[Pod]] = {}
         for pod in self.pods.values():
             if pod.node is not None:
@@ -90,7 +94,7 @@ class Snapshot:
 
 def in_order(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """Return the pods of one node as a snapshot's tables hold them."""
-    return tuple(sorted(pods, key=lambda pod: (pod.key, pod.uid)))
+    return tuple(sorted(pods, key=_BY_NAME))
 
 
 def with_tables(

@@ -176,9 +176,8 @@ class Climb:
             rounds.append(Round(ids=ids, left=left))
             both = ids.copy()
             both[left] = self._sums(ids[left], ids[left + 1], space)
-            keep = np.ones(len(ids), dtype=np.bool_)
-            keep[left + 1] = False
-            ids, apart = both[keep], apart[apart != nearest]
+            keep = apart != nearest
+            ids, apart = np.append(both[:1], both[1:][keep]), apart[keep]
         return ids, rounds
 
     def _sums(self, left: Ints, right: Ints, space: Space) -> Ints:

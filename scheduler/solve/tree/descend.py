@@ -11,7 +11,6 @@ import numpy as np
 from scheduler.solve.problem import Ints
 from scheduler.solve.solution import Load, Part
 from scheduler.solve.tree.climb import Climb, Round, below
-from scheduler.solve.tree.kernels import split
 from scheduler.solve.tree.memo import Table
 
 Amount: TypeAlias = tuple[int, ...]
@@ -58,13 +57,13 @@ class Descent:
         """Undo one round of merging."""
         store = self.climb.store
         shares: list[Amount] = []
-        left = set(done.left.tolist())
+        left, ids = set(done.left.tolist()), done.ids.tolist()
         for amount in amounts:
             at = len(shares)
             if at not in left:
                 shares.append(amount)
             elif any(amount):
-                shares += split(store.one(int(done.ids[at])), store.one(int(done.ids[at + 1])), amount)
+                shares += store.split(ids[at], ids[at + 1], amount)
             else:
                 shares += (amount, amount)
         return shares

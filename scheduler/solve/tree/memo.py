@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from scheduler.solve.problem import Ints
-from scheduler.solve.tree.kernels import fewest_nodes
+from scheduler.solve.tree.kernels import fewest_nodes, split
 
 DEFAULT_BYTES: Final = 2**27
 _ENTRY: Final = 150
@@ -71,6 +71,7 @@ class Store:
     prices: dict[tuple[int, int], int] = field(default_factory=dict)
     segments: dict[tuple[int, int, int], int] = field(default_factory=dict)
     domains: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
+    splits: dict[tuple[int, int, tuple[int, ...]], tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     weight: int = 0
     """Bytes of keys, roughly."""
     count: int = 0
@@ -81,7 +82,7 @@ class Store:
     @property
     def bytes(self) -> int:
         """Return what all this takes, roughly."""
-        entries = len(self.sums) + len(self.prices) + len(self.segments) + len(self.domains)
+        entries = len(self.sums) + len(self.prices) + len(self.segments) + len(self.domains) + 2 * len(self.splits)
         return sum(p.rows.nbytes for p in self.pools) + sum(t.nodes.nbytes for t in self.tables) + _ENTRY * entries + self.weight + 56 * self.count
 
     def table(self, loads: tuple[tuple[int, ...], ...], box: tuple[int, ...], most: int) -> int:
@@ -124,6 +125,13 @@ class Store:
     def many(self, ids: Ints) -> Ints:
         """Return curves of one box."""
         return self.pools[int(self.pool[ids[0]])].get(self.slot[ids])
+
+    def split(self, left: int, right: int, amount: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the first division of an amount between two curves that has the least price."""
+        key = (left, right, amount)
+        if key not in self.splits:
+            self.splits[key] = split(self.one(left), self.one(right), amount)
+        return self.splits[key]
 
     def numbers(self, known: dict[Key, int], keys: Sequence[Key], make: Callable[[Ints], Ints]) -> Ints:
         """Return the number of each key; ``make`` gives curves for those keys (by position) that are new."""

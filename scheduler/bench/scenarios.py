@@ -9,6 +9,8 @@ from typing import Any, Final
 from scheduler.bench.decisions import deciding
 from scheduler.bench.exact import exact
 from scheduler.bench.measure import Fact, Options, Row, environment
+from scheduler.bench.openb.scenario import openb
+from scheduler.bench.openb.traces import folder
 from scheduler.bench.shell import demo, importing, topology
 from scheduler.bench.syncing import syncing
 from scheduler.state.problems import BadInput, InputProblem
@@ -23,6 +25,8 @@ class Scenario:
     bound: str
     """What is asked of it, in words; empty where nothing is."""
     run: Callable[[Options], Iterable[Row]]
+    ready: Callable[[Options], object] | None = None
+    """Raises BadInput where what it needs is absent; asked before anything is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,14 @@ SCENARIOS: Final = (
     Scenario(name="exact", what="decide small worlds, against trying every placement", bound="no mismatch", run=exact),
     Scenario(name="sync", what="parse and cache 1,000 nodes and 10,000 pods", bound="at most 3 s", run=syncing),
 )
+OPENB: Final = Scenario(
+    name="openb",
+    what="GPUs left unallocated on Alibaba's traces, by the protocol of FGD",
+    bound="default 4.5, cpu250 5.2, gpuspec33 9, multigpu50 2.9, gpushare100 13 %",
+    run=openb,
+    ready=lambda options: folder(options.data),
+)
+"""Runs by name only: it needs data that are not shipped."""
 
 
 def chosen(names: Sequence[str], known: Sequence[Scenario] = SCENARIOS, *, default: Sequence[Scenario] = SCENARIOS) -> tuple[Scenario, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scheduler.render.out import Out
 
 LIVE: Final = "live"
-_DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0, "instances": 0, "ratio": 3}
+_DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0, "%": 2, "instances": 0, "ratio": 3}
 """Digits behind the point, by unit; others get one."""
 _VERDICTS: Final[Mapping[bool | None, tuple[str, str]]] = {True: ("holds", "green"), False: ("does not hold", "bold red"), None: ("", "")}
 
@@ -26,7 +26,9 @@ _VERDICTS: Final[Mapping[bool | None, tuple[str, str]]] = {True: ("holds", "gree
 def bench(
     scenario: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SCENARIO]...", help="Names of scenarios (docs/benchmarks.md); all that need no cluster without any."),
+        typer.Argument(
+            metavar="[SCENARIO]...", help="Names of scenarios (docs/benchmarks.md); without any, all that need neither a cluster nor data."
+        ),
     ] = None,
     output: Output = Format.table,
     seed: Annotated[int, typer.Option(help="Of the generated clusters.")] = 0,
@@ -34,7 +36,11 @@ def bench(
     shrink: Annotated[int, typer.Option(help="Divide all sizes by this: a quick try, for which the bounds mean little.")] = 1,
     instances: Annotated[int, typer.Option(help="For quality: random instances of each family and grade of spare room.")] = 100,
     data: Annotated[
-        Path | None, typer.Option(help="For tight: a folder with knavigator's network topology workflows; without it that row is not run.")
+        Path | None,
+        typer.Option(
+            help="Folder with data of others: for openb Alibaba's lists (or openb/ in it), which it needs; "
+            "for tight knavigator's network topology workflows, without which that row is not run."
+        ),
     ] = None,
     kubeconfig: Annotated[
         Path | None, typer.Option(help="For live: a cluster whose nodes are all played by KWOK; nodes and pods are made and removed there.")
@@ -52,7 +58,10 @@ def bench(
         from scheduler.bench.measure import Options, environment
 
         options = Options(seed=seed, runs=runs, shrink=shrink, instances=instances, data=data, tell=_progress)
-        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, _live(scenario or (), kubeconfig)))
+        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, scenarios.OPENB, _live(scenario or (), kubeconfig)))
+        for one in wanted:
+            if one.ready:
+                one.ready(options)
         seen = environment()
         try:
             if output is Format.table:

@@ -36,7 +36,7 @@ class Demand:
         """Refuse what cannot be meant; raises ValueError."""
         if min(self.cpu_milli, self.memory_mib, self.gpus) < 0:
             raise ValueError("a negative amount")
-        if not (self.gpu_milli == WHOLE or (self.gpus == 1 and 0 < self.gpu_milli < WHOLE) or self.gpus == self.gpu_milli == 0):
+        if not ((self.gpus and self.gpu_milli == WHOLE) or (self.gpus == 1 and 0 < self.gpu_milli < WHOLE) or self.gpus == self.gpu_milli == 0):
             raise ValueError(f"{self.gpus} devices of {self.gpu_milli} thousandths: neither whole devices nor a share of one")
 
     @property

@@ -26,7 +26,7 @@ class RoomMeasure:
         self._claim = np.array([claims.index((size.gpus, size.gpu_milli)) for size in known], dtype=np.int64)
         self._cpu = np.array([size.cpu_milli for size in known], dtype=np.float32)
         asked = np.array([size.gpus * size.gpu_milli for size in known], dtype=np.float32)
-        self._rate = np.divide(asked, self._cpu, out=np.full_like(asked, np.finfo(np.float32).max / 2**40), where=self._cpu > 0)
+        self._rate = np.divide(asked, self._cpu, out=np.zeros_like(asked), where=self._cpu > 0)
 
     def rooms(self, cpu: Ints, free: Ints) -> Rooms:
         """Return nodes x sizes: the room of nodes with so much CPU and such devices free."""
@@ -34,7 +34,7 @@ class RoomMeasure:
         roomy = free[:, :, None] >= milli
         usable = np.where(roomy.sum(axis=1) >= gpus, (free[:, :, None] * roomy).sum(axis=1), 0).astype(np.float32)
         by_gpu = usable[:, self._claim]
-        by_cpu = cpu[:, None].astype(np.float32) * self._rate
+        by_cpu = np.where(self._cpu > 0, cpu[:, None].astype(np.float32) * self._rate, by_gpu)
         return np.sqrt(by_gpu * np.minimum(by_gpu, by_cpu)) * (cpu[:, None] >= self._cpu)
 
 

@@ -161,24 +161,43 @@ class Climb:
 
     def _made(self, at: int, groups: Ints) -> Ints:
         depth = self.chain.depths[at]
-        children, parent = below(depth, groups)
-        index = self.chain.depths[at + 1].index[children]
-        ids = self.merged(at, parent, index, self.curves(at + 1, children))[0]
+        ids = self.merged(at, groups)[1]
         return self._priced(self._stepped(depth, groups, ids), depth.price[groups])
 
-    def merged(self, at: int, parent: Ints, index: Ints, ids: Ints) -> tuple[Ints, list[Round]]:
-        """Merge siblings two by two as the bits of their numbers say: whoever else is in play, the same two meet."""
+    def value(self, cell: int, amount: tuple[int, ...]) -> int:
+        """Return the price of an amount in one cell, by the last sum at this amount alone: its whole curve is not made."""
+        depth, store = self.chain.depths[0], self.store
+        for step in depth.steps:
+            if any(n and not int(step.allowed[cell]) >> bit & 1 for bit, n in enumerate(amount)):
+                return NEVER
+            amount = tuple((np.array(amount) @ self.spaces[step.layer].sizes).tolist())
+        ids = self.merged(0, np.array([cell]), leave=2)[1].tolist()
+        if (amount > store.caps[ids, : len(amount)].sum(axis=0)).any():
+            return NEVER
+        if len(ids) == 1:
+            return int(store.one(ids[0])[amount]) + int(depth.price[cell])
+        there, rest = store.split(ids[0], ids[1], amount)
+        return min(NEVER, int(store.one(ids[0])[there] + store.one(ids[1])[rest]) + int(depth.price[cell]))
+
+    def merged(self, at: int, groups: Ints, *, leave: int = 1) -> tuple[Ints, Ints, list[Round]]:
+        """Return the children of groups of one depth, the merged curve of each group's, and the rounds of merging.
+
+        Siblings merge two by two as the bits of their numbers say: whoever else is in play, the same two meet. One group may
+        be left with two curves.
+        """
         space = self.inner[at]
+        children, parent = below(self.chain.depths[at], groups)
+        index, ids = self.chain.depths[at + 1].index[children], self.curves(at + 1, children)
         apart = np.where(parent[1:] == parent[:-1], np.frexp((index[1:] ^ index[:-1]).astype(np.float64))[1], _APART)
         rounds = []
-        while len(apart) and (nearest := int(apart.min())) < _APART:
+        while len(ids) > leave and len(apart) and (nearest := int(apart.min())) < _APART:
             left = np.flatnonzero(apart == nearest)
             rounds.append(Round(ids=ids, left=left))
             both = ids.copy()
             both[left] = self._sums(ids[left], ids[left + 1], space)
             keep = apart != nearest
             ids, apart = np.append(both[:1], both[1:][keep]), apart[keep]
-        return ids, rounds
+        return children, ids, rounds
 
     def _sums(self, left: Ints, right: Ints, space: Space) -> Ints:
         def make(new: Ints) -> Ints:

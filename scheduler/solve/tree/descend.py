@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TypeAlias
 
 import numpy as np
 
 from scheduler.solve.problem import Ints
 from scheduler.solve.solution import Load, Part
-from scheduler.solve.tree.climb import Climb, Round, below
+from scheduler.solve.tree.climb import Climb, Round
 from scheduler.solve.tree.memo import Table
 
 Amount: TypeAlias = tuple[int, ...]
@@ -21,26 +23,34 @@ class Descent:
     """What was found on the way down."""
 
     climb: Climb
-    loads: list[Load] = field(default_factory=list)
+    nodes: Counter[tuple[int, Amount]] = field(default_factory=Counter)
+    """Nodes by class and load."""
     segments: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     """Layer, kind, times, and the range of sorted classes where they lie."""
 
-    def down(self, at: int, groups: Ints, amounts: Sequence[Amount]) -> None:
+    def cell(self, cell: int, amount: Amount) -> None:
+        """Place an amount in a cell."""
+        inner = self._opened(0, cell, amount)
+        children, ids, rounds = self.climb.merged(0, np.array([cell]), leave=2)
+        self._share(1, children, [inner] if len(ids) == 1 else [*self.climb.store.split(int(ids[0]), int(ids[1]), inner)], rounds)
+
+    def _down(self, at: int, groups: Ints, amounts: Sequence[Amount]) -> None:
         """Place an amount in each of these groups of one depth."""
         if at == len(self.climb.chain.depths) - 1:
             for group, amount in zip(groups.tolist(), amounts, strict=True):
                 self._fill(group, amount)
             return
-        depth = self.climb.chain.depths[at]
-        amounts = [self._opened(at, int(group), amount) for group, amount in zip(groups, amounts, strict=True)]
-        children, parent = below(depth, groups)
-        index = self.climb.chain.depths[at + 1].index[children]
-        _, rounds = self.climb.merged(at, parent, index, self.climb.curves(at + 1, children))
+        opened = [self._opened(at, group, amount) for group, amount in zip(groups.tolist(), amounts, strict=True)]
+        children, _, rounds = self.climb.merged(at, groups)
+        self._share(at + 1, children, opened, rounds)
+
+    def _share(self, at: int, groups: Ints, amounts: Sequence[Amount], rounds: Sequence[Round]) -> None:
+        """Divide amounts of parents among their children, and go on in those that get something."""
         shares = list(amounts)
         for done in reversed(rounds):
             shares = self._parted(done, shares)
         used = [i for i, amount in enumerate(shares) if any(amount)]
-        self.down(at + 1, children[used], [shares[i] for i in used])
+        self._down(at, groups[used], [shares[i] for i in used])
 
     def _opened(self, at: int, group: int, amount: Amount) -> Amount:
         """Count what segments are made of, outer layers first."""
@@ -75,13 +85,16 @@ class Descent:
         if self.climb.core is not None:
             core, beside = amount[: len(amount) // 2], amount[len(amount) // 2 :]
             amount = tuple(a + b for a, b in zip(core, beside, strict=True))
-        owner = self.climb.chain.owner[int(runs.child[run]) :]
-        for node, pods in enumerate(_loads(table, amount)):
-            self.loads.append(Load(node_class=int(owner[node]), pods=pods, nodes=1))
+        owner = self.climb.chain.owner[runs.child[run] : runs.child[run + 1]].tolist()
+        self.nodes.update(zip(owner, _loads(table, amount), strict=False))
+
+    def loads(self) -> tuple[Load, ...]:
+        """Return what nodes take."""
+        return tuple(Load(node_class=c, pods=pods, nodes=n) for (c, pods), n in sorted(self.nodes.items()))
 
     def parts(self) -> tuple[Part, ...]:
         """Return where segments lie: by the first class that carries pods there."""
-        used = {load.node_class for load in self.loads}
+        used = {c for c, _ in self.nodes}
         classes = self.climb.chain.classes
         found = []
         for layer, kind, times, low, high in self.segments:
@@ -92,12 +105,15 @@ class Descent:
 
 def _loads(table: Table, amount: Amount) -> Iterator[Amount]:
     """Divide an amount among as few equal nodes as hold it."""
+    if len(amount) == 1:
+        most = int(table.loads[0, 0])
+        yield from repeat((most,), amount[0] // most)
+        yield from repeat((amount[0] % most,), int(amount[0] % most > 0))
+        return
     rows = [tuple(load) for load in table.loads.tolist()]
     while any(amount):
         needed = int(table.nodes[amount])
-        for load in rows:
-            rest = tuple(max(0, n - most) for n, most in zip(amount, load, strict=True))
-            if table.nodes[rest] == needed - 1:
-                yield tuple(min(n, most) for n, most in zip(amount, load, strict=True))
-                amount = rest
-                break
+        rests = ((load, tuple(max(0, n - m) for n, m in zip(amount, load, strict=True))) for load in rows)
+        load, rest = next((load, rest) for load, rest in rests if table.nodes[rest] == needed - 1)
+        yield tuple(min(n, m) for n, m in zip(amount, load, strict=True))
+        amount = rest

@@ -7,6 +7,7 @@ holds at least that much, `NEVER` where it cannot. A batch is int64[B, *box], al
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ def convolve(left: Ints, right: Ints, box: tuple[int, ...]) -> Ints:
         left, right = right, left
     left = left[:, *(slice(n) for n in box)]
     right = right[:, *(slice(n) for n in box)]
-    cells = int(np.prod(box))
+    cells = prod(box)
     if len(left) * cells * right[0].size <= _AT_ONCE:
         return _at_once(left, right, box)
     step = max(1, _CACHED // cells)
@@ -90,6 +91,8 @@ def reindexed(curves: Ints, sizes: Ints, box: tuple[int, ...]) -> Ints:
 
 def fewest_nodes(loads: Ints, box: tuple[int, ...], most: int) -> Ints:
     """Return int64[*box]: how many equal nodes with these maximal loads hold each amount; ``most + 1`` where so many cannot."""
+    if len(box) == 1:
+        return np.minimum(-(-np.arange(box[0]) // int(loads.max())), most + 1)
     grid = np.stack([axis.ravel() for axis in np.indices(box)], axis=1).astype(np.int64)
     strides = np.append(np.cumprod(np.array(box[:0:-1], dtype=np.int64))[::-1], 1)
     before = [np.maximum(grid - load, 0) @ strides for load in loads]

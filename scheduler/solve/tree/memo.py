@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Final, TypeVar
 
 import numpy as np
@@ -99,7 +100,7 @@ class Store:
         box = curves.shape[1:]
         if box not in self.boxes:
             self.boxes[box] = len(self.pools)
-            self.pools.append(Pool(box=box, rows=np.empty((8, int(np.prod(box))), dtype=np.int64)))
+            self.pools.append(Pool(box=box, rows=np.empty((8, prod(box)), dtype=np.int64)))
         number = self.boxes[box]
         ids = np.arange(self.count, self.count + len(curves))
         self.count += len(curves)

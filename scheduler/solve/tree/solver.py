@@ -11,7 +11,7 @@ from scheduler.solve import cost as costs
 from scheduler.solve.instance import Instance, occupied_count
 from scheduler.solve.instance import instance as derived
 from scheduler.solve.problem import Bools, Ints, Problem, Rows
-from scheduler.solve.solution import Load, Solution, SolveStatus, merged
+from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.solver import Budget
 from scheduler.solve.tree.climb import Climb
 from scheduler.solve.tree.descend import Descent
@@ -36,9 +36,9 @@ class _Best:
     def placed(self, problem: Problem) -> Solution:
         """Go down to the nodes."""
         down = Descent(climb=self.climb)
-        down.down(0, np.array([self.cell]), [self.amount])
+        down.cell(self.cell, self.amount)
         fixed = sum(v.weight * (occupied_count(v) - 1) for v in problem.levels)
-        loads = merged(down.loads)
+        loads = down.loads()
         cost = self.value // self.plan.scale.cost + fixed if loads else costs.fixed_cost(problem)
         return replace(_answer(cost, loads, harm=self.plan.complete), parts=down.parts())
 
@@ -70,11 +70,13 @@ def solve(instance: Instance, budget: Budget, memo: Memo) -> Solution:
         return _infeasible("no node holds a pod of the gang")
     climb = found.climb(memo)
     cells = np.arange(len(found.chain.depths[0].child) - 1)
-    curves = [climb.store.one(i) for i in climb.curves(0, cells).tolist()]
     if problem.elastic:
-        return _elastic(instance, found, climb, curves, memo)
+        return _elastic(instance, found, climb, [climb.store.one(i) for i in climb.curves(0, cells).tolist()], memo)
     whole = tuple(found.spaces[0].limit.tolist())
-    values = np.array([_value(curve, whole) for curve in curves], dtype=np.int64)
+    if len(cells) == 1:
+        values = np.array([climb.value(0, whole)])
+    else:
+        values = np.array([_value(climb.store.one(i), whole) for i in climb.curves(0, cells).tolist()])
     best = int(values.argmin())
     if values[best] >= NEVER:
         return _infeasible("no domain holds all pods, by an exact table for each")

@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import gc
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
 from typing import Final
 
-from scheduler.bench.deciding import Stopwatch, bare, counted, decided, outcome, ready
+from scheduler.bench.deciding import PATIENCE, changed, cold_and_warm, counted, in_turn, outcome, ready
 from scheduler.bench.grids import gang, grid
 from scheduler.bench.kept import keeping
-from scheduler.bench.measure import Fact, Options, Row, Taken, repeated
+from scheduler.bench.measure import Fact, Options, Row, repeated
 from scheduler.bench.sites import Chosen
 from scheduler.bench.yardsticks_fit import first_fit
 from scheduler.decide import verify
 from scheduler.solve.solver import Budget
-from scheduler.state.gang import Gang
 from scheduler.state.plan import Placed, Plan
 from scheduler.state.snapshot import Snapshot
 
 BUDGET: Final = Budget(deterministic_seconds=1.0)
 """Less than a scheduler has, so that what cannot be proved in time does not hold up the whole bench."""
-PATIENCE: Final = 4.0
-"""Seconds after which a decision that takes long is not repeated any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +83,7 @@ def deciding(options: Options) -> Iterator[Row]:
     for cluster in CLUSTERS:
         nodes = options.size(cluster.nodes)
         options.tell(f"generating {nodes:,} nodes, {cluster.used:.0%} full")
-        clusters = _changed(grid(nodes=nodes, used=cluster.used, seed=options.seed), options.runs)
+        clusters = changed(grid(nodes=nodes, used=cluster.used, seed=options.seed), options.runs)
         gc.collect()
         gc.freeze()  # a hundred thousand nodes are not looked through again before every run
         try:
@@ -98,73 +94,21 @@ def deciding(options: Options) -> Iterator[Row]:
     yield from keeping(options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decided:
-    """What deciding on one cluster after the other gave and took."""
-
-    plans: list[Plan]
-    taken: Taken
-    solver: Taken
-    """The solver's part, from problem to solution."""
-
-
 def _measured(clusters: Sequence[Snapshot], load: Load, options: Options, what: str) -> Iterator[Row]:
     """Decide the same gang cold, warm and by first fit, on the same clusters in the same order."""
     options.tell(what)
     wanted = gang("gang", load.roles)
-    cold = _timed([bare(s) for s in clusters], wanted, options, Stopwatch)
-    known = Stopwatch()
-    decided(clusters[-1], (wanted,), solver=known, budget=BUDGET)  # works out what the changed clusters share
-    warm = _timed(clusters, wanted, options, lambda: Stopwatch(solver=known.solver))
+    cold, warm = cold_and_warm(clusters, wanted, options.runs, budget=BUDGET)
     chosen: list[Chosen | None] = []
-    greedy = repeated(_each(clusters, lambda s: chosen.append(first_fit(s, wanted))), options.runs, patience=PATIENCE / 4)
+    greedy = repeated(in_turn(clusters, lambda s: chosen.append(first_fit(s, wanted))), options.runs, patience=PATIENCE / 4)
     fits = [None if c is None else verify.cost(s, wanted, set(c.values())) for s, c in zip(clusters, chosen, strict=False)]
     ratio = statistics.median(warm.taken.seconds) / statistics.median(greedy.seconds)
-    yield cold.taken.row(f"{what}: cold", unit="ms", bound=load.cold, facts={**_solver(cold), **_outcome(cold.plans)})
-    yield warm.taken.row(f"{what}: warm", unit="ms", bound=load.warm, facts={**_solver(warm), "time over first fit": round(ratio, 2)})
+    yield cold.taken.row(f"{what}: cold", unit="ms", bound=load.cold, facts={**cold.solver_facts, **outcome(cold.plans)})
+    yield warm.taken.row(f"{what}: warm", unit="ms", bound=load.warm, facts={**warm.solver_facts, "time over first fit": round(ratio, 2)})
     for bound, name, found in ((load.cold, "cold", cold), (load.warm, "warm", warm)):
         if bound is not None:
             yield found.solver.row(f"{what}: {name}, the solver alone", unit="ms", bound=bound)
     yield greedy.row(f"{what}: first fit", unit="ms", facts=_compared(cold.plans, fits))
-
-
-def _timed(clusters: Sequence[Snapshot], wanted: Gang, options: Options, watched: Callable[[], Stopwatch]) -> _Decided:
-    plans: list[Plan] = []
-    solver: list[float] = []
-
-    def run(snapshot: Snapshot) -> None:
-        watch = watched()
-        plans.extend(decided(snapshot, (wanted,), solver=watch, budget=BUDGET))
-        solver.append(sum(watch.seconds))
-
-    taken = repeated(_each(clusters, run), options.runs, patience=PATIENCE)
-    return _Decided(plans=plans, taken=taken, solver=Taken(seconds=tuple(solver)))
-
-
-def _changed(snapshot: Snapshot, count: int) -> list[Snapshot]:
-    """Return as many clusters as asked, each this one after another pod has gone; the cluster itself where it has too few pods."""
-    uids = sorted(snapshot.pods)
-    step = max(1, len(uids) // count)
-    return [snapshot.without({uid}) for uid in islice(cycle(uids), 0, step * count, step)] or [snapshot]
-
-
-def _each(snapshots: Sequence[Snapshot], action: Callable[[Snapshot], object]) -> Callable[[], object]:
-    """Return a call that takes the next snapshot every time."""
-    turn = cycle(snapshots)
-    return lambda: action(next(turn))
-
-
-def _solver(found: _Decided) -> dict[str, Fact]:
-    return {"solver ms": round(1000 * statistics.median(found.solver.seconds), 1)}
-
-
-def _outcome(plans: Sequence[Plan]) -> dict[str, Fact]:
-    """Say what was decided, and how far from their proofs the plans are: the median costs."""
-    placed = [p for p in plans if isinstance(p, Placed)]
-    found = outcome(plans)
-    if placed:
-        found |= {"cost": statistics.median(p.cost for p in placed), "bound": statistics.median(p.bound for p in placed)}
-    return found
 
 
 def _compared(plans: Sequence[Plan], fits: Sequence[int | None]) -> dict[str, Fact]:

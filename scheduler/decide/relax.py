@@ -16,6 +16,7 @@ from scheduler.decide.relax_disturb import Neighbours
 from scheduler.decide.relax_free import free
 from scheduler.decide.relax_nodes import add_nodes, last_resort
 from scheduler.decide.relax_pods import relabel, tolerate, uncordon
+from scheduler.decide.relax_segments import widen_segments, without_segments
 from scheduler.decide.relax_trial import Trial, TryPlace, some, trial_of
 from scheduler.state.gang import Gang
 from scheduler.state.plan import Relaxation, Unplaced
@@ -23,9 +24,9 @@ from scheduler.state.snapshot import Snapshot
 
 __all__ = ["KINDS", "TRIES", "Neighbours", "Offers", "Raw", "TryPlace", "explained", "relax"]
 
-WIDEN: Final = 3
-LOWER: Final = 4
-RESTART: Final = 6
+WIDEN: Final = 5
+LOWER: Final = 6
+RESTART: Final = 8
 TRIES: Final = 60
 """Trial placements that one gang may cost; what is found by then is offered."""
 _RESERVED: Final = 8
@@ -145,5 +146,16 @@ def restart(trial: Trial) -> Iterator[Relaxation]:
         yield done
 
 
-KINDS: Final[tuple[Callable[[Trial], Iterator[Relaxation]], ...]] = (relabel, tolerate, uncordon, widen, lower_minimum, free, restart, add_nodes)
+KINDS: Final[tuple[Callable[[Trial], Iterator[Relaxation]], ...]] = (
+    relabel,
+    tolerate,
+    uncordon,
+    widen_segments,
+    without_segments,
+    widen,
+    lower_minimum,
+    free,
+    restart,
+    add_nodes,
+)
 """Every kind of relaxation, least harm first."""

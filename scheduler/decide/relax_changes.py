@@ -24,6 +24,14 @@ REQUIRED: Final = (
     "leaderworkerset.sigs.k8s.io/exclusive-topology",
 )
 """Annotations that name the required level. `scheduler.kube.group.names` has them too; the core may not look there (a test compares)."""
+SEGMENTS: Final = (
+    ("coterie.dev/segment-size", "coterie.dev/segment-required-topology", True),
+    ("kueue.x-k8s.io/podset-slice-size", "kueue.x-k8s.io/podset-slice-required-topology", False),
+    ("kai.scheduler/segment-size", "kai.scheduler/segment-topology-required-placement", False),
+    ("leaderworkerset.sigs.k8s.io/subgroup-size", "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology", False),
+)
+"""Annotations that cut segments: size, level, and whether the size says something alone."""
+SLICES: Final = "kueue.x-k8s.io/podset-slice-required-topology-constraints"
 NVLINK: Final = "coterie.dev/nvlink"
 MIN_MEMBER: Final = "coterie.dev/min-member"
 _DEEPEST: Final = 12

@@ -7,7 +7,7 @@ needs every source to be silent.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,16 +30,16 @@ def require(gang: Gang, objects: Sequence[Object], raw: Raw | None, level: str |
     """Return changes that make ``level`` the required level, or none; empty where the input has no place for them."""
     speakers = list(_speakers(gang, objects, raw))
     if level is None:
-        return _patches((s.holder, {"op": "remove", "path": s.path}) for s in speakers)
+        return patches((s.holder, {"op": "remove", "path": s.path}) for s in speakers)
     ours = [s for s in speakers if s.value == gang.demand.required and not s.shared]
     if ours:
-        return _patches((s.holder, {"op": "replace", "path": s.path, "value": level}) for s in ours)
+        return patches((s.holder, {"op": "replace", "path": s.path, "value": level}) for s in ours)
     return tuple(annotate(item, REQUIRED[0], level) for item in objects[:1])
 
 
 def prefer_nvlink(objects: Sequence[Object]) -> tuple[Json, ...]:
     """Return changes that turn a required NVLink domain into a preferred one."""
-    return _patches(
+    return patches(
         (item, {"op": "replace", "path": f"{pointer}/{escape(NVLINK)}", "value": "preferred"})
         for item in objects
         for pointer, found in annotation_maps(item.raw)
@@ -49,7 +49,7 @@ def prefer_nvlink(objects: Sequence[Object]) -> tuple[Json, ...]:
 
 def lower_min_member(gang: Gang, objects: Sequence[Object], raw: Raw | None, number: int) -> tuple[Json, ...]:
     """Return changes that lower minMember: of the PodGroup that makes the gang, or of the annotation; empty where neither exists."""
-    spoken = _patches(
+    spoken = patches(
         (item, {"op": "replace", "path": f"{pointer}/{escape(MIN_MEMBER)}", "value": str(number)})
         for item in objects
         for pointer, found in annotation_maps(item.raw)
@@ -57,7 +57,7 @@ def lower_min_member(gang: Gang, objects: Sequence[Object], raw: Raw | None, num
     )
     if spoken:
         return spoken
-    holder = _pod_group(gang, raw)
+    holder = pod_group_of(gang, raw)
     if holder is None:
         return ()
     for path in ("/spec/minMember", "/spec/schedulingPolicy/gang/minCount"):
@@ -76,7 +76,7 @@ def annotate(item: Object, key: str, value: str) -> Json:
 def _speakers(gang: Gang, objects: Sequence[Object], raw: Raw | None) -> Iterator[_Speaker]:
     for item in objects:
         yield from _annotated(item)
-    group = _pod_group(gang, raw)
+    group = pod_group_of(gang, raw)
     if group is not None:
         said = _value(group.raw, "/spec/requiredTopology")
         if isinstance(said, str) and said:
@@ -95,7 +95,8 @@ def _annotated(item: Object) -> Iterator[_Speaker]:
                 yield _Speaker(holder=item, path=f"{pointer}/{escape(key)}", value=str(found[key]))
 
 
-def _pod_group(gang: Gang, raw: Raw | None) -> Object | None:
+def pod_group_of(gang: Gang, raw: Raw | None) -> Object | None:
+    """Return the PodGroup that makes the gang or sets its policy, where it is among the input."""
     name = gang.workload.name if gang.workload.kind == "PodGroup" else gang.pod_group
     found = raw("PodGroup", gang.namespace, name) if raw is not None and name else None
     return None if found is None else Object(raw=found, namespace=gang.namespace)
@@ -116,7 +117,8 @@ def _value(document: Any, path: str) -> object:  # noqa: ANN401 - JSON
     return document
 
 
-def _patches(rows: Iterator[tuple[Object, Json]]) -> tuple[Json, ...]:
+def patches(rows: Iterable[tuple[Object, Json]]) -> tuple[Json, ...]:
+    """Return one change for each object, with its operations in their order."""
     ops: dict[int, tuple[Object, list[Json]]] = {}
     for item, op in rows:
         ops.setdefault(id(item.raw), (item, []))[1].append(op)

@@ -18,7 +18,7 @@ from scheduler.state.objects import Pod
 from scheduler.state.plan import Relaxation
 from scheduler.state.resources import GPU, quantity
 
-FREE: Final = 5
+FREE: Final = 7
 _OFFERED: Final = 3
 _DOMAINS: Final = 8
 """Domains whose answers are tried where counting alone is no proof."""

@@ -1,72 +1,114 @@
-"""Relaxation ``addNodes``: how many nodes, of which shape and in which domain, make the gang fit; the one that can always be offered.
+"""Relaxation ``addNodes``: how few nodes, of which shape and in which domain, make the gang fit; the one that can always be offered.
 
-A shape that exists and passes the checks is preferred; else nodes are made of the pods' own requests and selectors. When
-nothing else helps, the demand is dropped as well (`last_resort`).
+Shapes that exist and pass the checks are preferred; else nodes are made of the pods' own requests and selectors. The number is the
+smallest over all domains and all mixes of such nodes, by counting; a trial placement confirms it. When nothing else helps, the demand
+is dropped as well (`last_resort`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 
-from scheduler.decide import filters
-from scheduler.decide.counting import LARGEST, Ground, Ints, Role, holds
-from scheduler.decide.relax_changes import Json, drop_node_name, drop_selection, on_pod_specs, several
+from scheduler.decide.counting import Ground, Ints, best, combine, frontier
+from scheduler.decide.relax_changes import drop_node_name, drop_selection, on_pod_specs, several
 from scheduler.decide.relax_demand import prefer_nvlink, require
+from scheduler.decide.relax_segments import drop_segments
+from scheduler.decide.relax_templates import Site, ground_of, kinds_of, like_existing, like_pods, manifest, named_by_pods, numbered
 from scheduler.decide.relax_trial import CHECKS, Trial, some, with_nodes, with_shapes
-from scheduler.decide.survey import Group, survey_of
+from scheduler.decide.survey import Group, Survey, survey_of
 from scheduler.state.gang import Gang, NvlinkWish
 from scheduler.state.ids import NodeName
-from scheduler.state.objects import Node, Requirement, Shape
+from scheduler.state.objects import Node
 from scheduler.state.plan import Relaxation
-from scheduler.state.resources import PODS, Resources, quantity, total
+from scheduler.state.resources import PODS, quantity
 from scheduler.state.snapshot import Snapshot
 from topology import HOSTNAME
 
 ADD: Final = 9
-_NEW: Final = "added-"
 _NONE: Final = np.zeros(0, dtype=np.int64)
-_DOMAINS: Final = 3
-_FEWEST_PODS: Final = 110
-"""Pods that a node of the pods' own shape has room for at least, as kubelet's default."""
+_SITES: Final = 3
+"""Places that are tried where counting alone does not tell which is best."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Site:
-    """Where nodes are added: the labels that put them there, and what that place is called."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Way:
+    """Nodes to add at one site."""
 
-    labels: Mapping[str, str]
-    words: str
-    nodes: Ints
-    """Positions of the nodes that are there already."""
-    alone: bool = False
-    """Whether one new node must hold the whole gang (a required host)."""
+    site: Site
+    nodes: tuple[Node, ...]
+
+
+@dataclass(kw_only=True, eq=False)
+class _Mixes:
+    """The most that any so many nodes of some shapes hold together, number by number."""
+
+    ground: Ground
+    tables: list[Ints]
+    """One frontier for each shape."""
+    known: list[Ints] = field(default_factory=list)
+
+    def of(self, number: int) -> Ints:
+        """Return, for each combination of counts, the most of the last role that this many nodes hold, whichever shapes they have."""
+        if not self.known:
+            nothing = np.full(self.ground.dims, -1, dtype=np.int64)
+            nothing[(0,) * len(self.ground.dims)] = 0
+            self.known.append(nothing)
+        while len(self.known) <= number:
+            self.known.append(np.max([self.joined(self.known[-1], table) for table in self.tables], axis=0))
+        return self.known[number]
+
+    def joined(self, one: Ints, other: Ints) -> Ints:
+        """Return the frontier of both."""
+        return combine(one, other, self.ground.roles[-1].count)
+
+    def chosen(self, rest: Ints, number: int) -> list[int]:
+        """Return the shapes of so few nodes that are enough beside ``rest``: of one shape where one will do."""
+        for at, table in enumerate(self.tables):
+            whole = rest
+            for _ in range(number):
+                whole = self.joined(whole, table)
+            if best(self.ground, whole)[1]:
+                return [at] * number
+        found = []
+        for left in reversed(range(number)):
+            wholes = [self.joined(rest, table) for table in self.tables]
+            at = next(i for i, whole in enumerate(wholes) if best(self.ground, self.joined(whole, self.of(left)))[1])
+            found.append(at)
+            rest = wholes[at]
+        return sorted(found)
 
 
 def add_nodes(trial: Trial) -> Iterator[Relaxation]:
-    """Offer nodes to add in the nearest domain (or the cluster), else in a new domain."""
-    for site in _sites(trial, trial.snapshot):
-        for own in (False, True):
-            found = _offer(trial, trial.snapshot, trial.gang, site, own=own)
+    """Offer the fewest nodes to add, of shapes that exist, else of the pods' own."""
+    for own in (False, True):
+        for way in _ways(trial, trial.survey, own=own):
+            found = _offer(trial, trial.gang, way, own=own)
             if found is not None:
                 yield found
                 return
 
 
 def last_resort(trial: Trial) -> Iterator[Relaxation]:
-    """Drop the required level and the fixed node, if need be all node selection as well, and add nodes of the pods' own shape."""
+    """Drop the required levels and the fixed node, if need be all node selection as well, and add nodes of the pods' own shape."""
     wish = trial.gang.demand
     nvlink: NvlinkWish = "preferred" if wish.nvlink == "required" else wish.nvlink
-    freed = replace(trial.gang, demand=replace(wish, required=None, nvlink=nvlink))
-    demand = (*require(trial.gang, trial.objects, trial.raw, None), *(prefer_nvlink(trial.objects) if wish.nvlink == "required" else ()))
+    freed = replace(trial.gang, demand=replace(wish, required=None, nvlink=nvlink, segments=()))
+    demand = (
+        *require(trial.gang, trial.objects, trial.raw, None),
+        *(prefer_nvlink(trial.objects) if wish.nvlink == "required" else ()),
+        *(drop_segments(trial.gang, trial.objects, trial.raw) if wish.segments else ()),
+    )
     unnamed = with_shapes(freed, lambda s: replace(s, node_name=None))
     anywhere = with_shapes(freed, lambda s: replace(s, node_name=None, node_selector=(), affinity=None))
     for gang, edits, words in (
-        (unnamed, [drop_node_name], "drop the required level and node"),
-        (anywhere, [drop_node_name, drop_selection], "drop the required level, nodeSelector and node affinity"),
+        (unnamed, [drop_node_name], "drop the required levels and node"),
+        (anywhere, [drop_node_name, drop_selection], "drop the required levels, nodeSelector and node affinity"),
     ):
         changes = (*demand, *on_pod_specs(trial.objects, several(edits)))
         if trial.raw is not None and _dropped(trial.gang) and not changes:
@@ -75,31 +117,125 @@ def last_resort(trial: Trial) -> Iterator[Relaxation]:
         if found is not None:
             yield found
             return
-        found = _offer(
-            trial, trial.snapshot, gang, _Site(labels={}, words=f", and {words}", nodes=np.arange(len(trial.snapshot.topology.nodes))), own=True
-        )
-        if found is not None:
-            yield replace(found, changes=(*changes, *found.changes))
-            return
+        survey = survey_of(trial.snapshot, gang, CHECKS)
+        for way in _ways(trial, survey, own=True):
+            found = _offer(trial, gang, replace(way, site=replace(way.site, words=f", and {words}")), own=True)
+            if found is not None:
+                yield replace(found, changes=(*changes, *found.changes))
+                return
 
 
 def _dropped(gang: Gang) -> bool:
-    return gang.demand.required is not None or gang.demand.nvlink == "required" or any(m.pod.shape.node_name is not None for m in gang.pending)
+    wish = gang.demand
+    return bool(wish.required or wish.segments or wish.nvlink == "required" or any(m.pod.shape.node_name is not None for m in gang.pending))
 
 
-def _sites(trial: Trial, snapshot: Snapshot) -> Iterator[_Site]:
+def _ways(trial: Trial, survey: Survey, *, own: bool) -> Iterator[_Way]:
+    """Yield ways to add nodes, the fewest nodes first; one where counting is the truth, a few where segments ask for more than counting sees."""
+    segments, found = survey.gang.demand.segments, list[tuple[int, int, _Way]]()
+    search = _Search(trial=trial, survey=survey, own=own)
+    for order, site in enumerate(_sites(trial, survey)):
+        fewest = min((row[0] for row in found), default=None)
+        nodes = search.least(site, None if segments or fewest is None else fewest - 1)
+        if nodes is not None:
+            found.append((len(nodes), order, _Way(site=site, nodes=nodes)))
+        if segments and len(found) == _SITES:
+            break
+    found.sort(key=lambda row: row[:2])
+    for _, _, way in found if segments else found[:1]:
+        yield way
+        # Segments may need more than counting sees: more and more nodes, up to what holds the whole gang alone.
+        alone = search.least(replace(way.site, nodes=_NONE, most=0), None) if segments else None
+        for number in range(len(way.nodes) + 1, len(alone or ()) + 1):
+            yield replace(way, nodes=(alone or ())[:number])
+
+
+@dataclass(kw_only=True, eq=False)
+class _Search:
+    """Counts how few nodes are enough, site by site."""
+
+    trial: Trial
+    survey: Survey
+    own: bool
+    mixes: dict[tuple[bytes, ...], _Mixes] = field(default_factory=dict)
+
+    @cached_property
+    def kinds(self) -> list[Node]:
+        """The kinds of node that exist."""
+        return kinds_of(self.trial.snapshot, self.survey.ground.roles)
+
+    def least(self, site: Site, most: int | None) -> tuple[Node, ...] | None:
+        """Return the fewest nodes that are enough at a site, ``None`` where there are none (or none as few as ``most``)."""
+        ground, snapshot = self.survey.ground, self.trial.snapshot
+        core = max(ground.need, sum(r.must for r in ground.roles))
+        if not ground.roles or core < 1 or not ground.exact or (most is not None and most < 1):
+            return None
+        named = named_by_pods(ground.roles, site) if self.own else None
+        if named is not None:
+            return tuple(named) if not any(n.name in snapshot.nodes for n in named) else None
+        templates = like_pods(ground.roles, site) if self.own else like_existing(snapshot, self.kinds, ground.roles, site)
+        shapes = ground_of(ground, templates)
+        tables = [frontier(shapes, np.array([at]), shapes.free) for at in range(len(templates))]
+        holds = [int((table + ground.grid.sum(axis=1).reshape(table.shape)).max()) for table in tables]
+        chosen = sorted({table.tobytes(): at for at, table in reversed(list(enumerate(tables))) if holds[at] > 0}.values())
+        if site.alone:
+            return next(((templates[at],) for at in chosen if best(ground, tables[at])[1]), None)
+        if not chosen or (most is not None and site.most + most * max(holds) < core):
+            return None
+        mix = self.mixes.setdefault(tuple(tables[at].tobytes() for at in chosen), _Mixes(ground=ground, tables=[tables[at] for at in chosen]))
+        rest = frontier(ground, site.nodes, ground.free)
+        number = _fewest(mix, rest, core if most is None else min(most, core))
+        if number is None or (number == 0 and not self.survey.gang.demand.segments):
+            return None
+        return tuple(templates[chosen[at]] for at in mix.chosen(rest, number)) if number else (templates[chosen[0]],)
+
+
+def _fewest(mix: _Mixes, rest: Ints, most: int) -> int | None:
+    """Return how few nodes are enough beside ``rest``, ``None`` where ``most`` are not; more nodes never hold less."""
+
+    def enough(number: int) -> bool:
+        return best(mix.ground, mix.joined(rest, mix.of(number)))[1]
+
+    high = 1
+    while high < most and not enough(high):
+        high *= 2
+    low, high = 0, min(high, most)
+    if not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
+
+
+def _sites(trial: Trial, survey: Survey) -> Iterator[Site]:
     """Yield places for new nodes, the nearest miss first, a new domain last; none where running members are split."""
-    survey = trial.survey
+    snapshot = trial.snapshot
+    inner = _segment_keys(snapshot, survey)
     hosts = HOSTNAME in survey.keys
     if not survey.keys and survey.unknown is None:
-        yield _Site(labels={}, words="", nodes=np.arange(len(snapshot.topology.nodes)))
+        labels = dict.fromkeys(inner, "added")
+        yield Site(labels=labels, words=_in_new(labels), nodes=np.arange(len(snapshot.topology.nodes)), most=sum(survey.most))
         return
-    for group in survey.groups[:_DOMAINS] if not hosts else ():
-        yield _Site(labels=_labels_of(snapshot, group), words=f" in {group.name} {group.domain}", nodes=group.nodes)
+    for group, most in zip(survey.groups, survey.most, strict=True) if not hosts else ():
+        labels = _labels_of(snapshot, group)
+        new = {key: "added" for key in inner if key not in labels}
+        yield Site(labels={**labels, **new}, words=f" in {group.name} {group.domain}{_in_new(new)}", nodes=group.nodes, most=most)
     if not survey.pinned:
-        new = {key: "added" for key in (*survey.keys, *([survey.unknown] if survey.unknown else [])) if key != HOSTNAME}
-        where = ", ".join(f"{key}=added" for key in new)
-        yield _Site(labels=new, words=f" with {where}" if new else "", nodes=_NONE, alone=hosts)
+        keys = (*survey.keys, *([survey.unknown] if survey.unknown else []), *inner)
+        new = {key: "added" for key in keys if key != HOSTNAME}
+        yield Site(labels=new, words=_in_new(new), nodes=_NONE, alone=hosts)
+
+
+def _segment_keys(snapshot: Snapshot, survey: Survey) -> list[str]:
+    """Return the label keys of the levels that segments require; a level that no node carries as it was written."""
+    wanted = [segment.required for segment in survey.gang.demand.segments if segment.required is not None]
+    keys = [level.key if (level := snapshot.topology.resolve(name)) is not None else name for name in wanted]
+    return [key for key in dict.fromkeys(keys) if key != HOSTNAME]
+
+
+def _in_new(labels: dict[str, str]) -> str:
+    return " with " + ", ".join(f"{key}={value}" for key, value in labels.items()) if labels else ""
 
 
 def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
@@ -111,181 +247,22 @@ def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
-def _offer(trial: Trial, snapshot: Snapshot, gang: Gang, site: _Site, *, own: bool) -> Relaxation | None:
-    ground = trial.survey.ground if gang is trial.gang else survey_of(snapshot, gang, CHECKS).ground
-    blocks = _blocks(snapshot, ground.roles, site, own=own)
-    if blocks is None:
-        return None
-    keep = _fewest(ground, site.nodes, blocks)
-    nodes = _numbered(snapshot, [node for block, many in zip(blocks, keep, strict=True) for node in block[:many]])
-    if not nodes:
-        return None
-    shown = Resources({n: a for n, a in nodes[0].allocatable.items() if n != PODS})
+def _offer(trial: Trial, gang: Gang, way: _Way, *, own: bool) -> Relaxation | None:
+    nodes = numbered(trial.snapshot, way.nodes)
     offer = Relaxation(
         kind="addNodes",
-        summary=f"add {len(nodes)} node{'' if len(nodes) == 1 else 's'} with {_amounts(shown)}{site.words} ({some([n.name for n in nodes])})",
+        summary=f"add {_described(nodes)}{way.site.words} ({some([n.name for n in nodes])})",
         changes=tuple({"create": manifest(node)} for node in nodes),
         harm=(ADD, len(nodes), int(own)),
     )
-    return trial.checked(offer, snapshot=with_nodes(snapshot, nodes), gang=gang)
+    return trial.checked(offer, snapshot=with_nodes(trial.snapshot, nodes), gang=gang)
 
 
-def _amounts(vector: Resources) -> str:
-    return ", ".join(f"{quantity(name, amount)} {name}" for name, amount in vector.items())
-
-
-def _blocks(snapshot: Snapshot, roles: Sequence[Role], site: _Site, *, own: bool) -> list[list[Node]] | None:
-    """Return, for each role, enough new nodes to hold all of it; ``None`` where no shape of node would do."""
-    names = _fresh_names(snapshot)
-    if site.alone:
-        size = total([r.shape.requests for r in roles for _ in r.pods])
-        made = _like_pods(roles[-1], site, size, len(roles[-1].pods), next(names)) if own and roles else None
-        return None if made is None or made.name in snapshot.nodes else [[made]]
-    blocks = []
-    for role in roles:
-        block = _own(role, site, names) if own else _alike(snapshot, role, site, names)
-        if block is None or any(n.name in snapshot.nodes for n in block):
-            return None
-        blocks.append(block)
-    chosen = [n.name for block in blocks for n in block]
-    return blocks if len(set(chosen)) == len(chosen) else None
-
-
-def _alike(snapshot: Snapshot, role: Role, site: _Site, names: Iterator[NodeName]) -> list[Node] | None:
-    template = _existing(snapshot, role, site)
-    if template is None:
-        return None
-    return [_like_node(template, site, next(names)) for _ in range(-(-role.count // _each(template, role.shape)))]
-
-
-def _own(role: Role, site: _Site, names: Iterator[NodeName]) -> list[Node] | None:
-    """Return a node for each pod of the role, or one large node where the pods name their node."""
-    if _named(role.shape) is not None:
-        made = _like_pods(role, site, total([role.shape.requests] * role.count), role.count, next(names))
-        return None if made is None else [made]
-    found = [_like_pods(role, site, role.shape.requests, 1, next(names)) for _ in range(role.count)]
-    return [n for n in found if n is not None] if all(found) else None
-
-
-def _named(shape: Shape) -> NodeName | None:
-    """Return the node that the pods name themselves."""
-    term = next(iter(shape.affinity or ()), None)
-    named = [v for f in (term.fields if term is not None else ()) if f.operator == "In" for v in f.values]
-    return shape.node_name or (NodeName(named[0]) if named else None)
-
-
-def _fresh_names(snapshot: Snapshot) -> Iterator[NodeName]:
-    number = 0
-    while True:
-        number += 1
-        name = NodeName(f"{_NEW}{number}")
-        if name not in snapshot.nodes:
-            yield name
-
-
-def _numbered(snapshot: Snapshot, nodes: Sequence[Node]) -> list[Node]:
-    """Return the new nodes numbered without gaps; a node that a pod names keeps its name."""
-    names = _fresh_names(snapshot)
-    found = []
-    for node in nodes:
-        name = next(names) if node.name.startswith(_NEW) else node.name
-        found.append(replace(node, name=name, labels={**node.labels, HOSTNAME: str(name)}))
-    return found
-
-
-def _existing(snapshot: Snapshot, role: Role, site: _Site) -> Node | None:
-    """Return the node whose like holds most of the role when it is empty and stands at the site."""
-    kinds: dict[tuple[object, ...], Node] = {}
-    for node in sorted(snapshot.nodes.values(), key=lambda n: n.name):
-        if node.problem is None and not node.unschedulable:
-            kinds.setdefault((node.allocatable, node.taints, tuple(sorted((k, v) for k, v in node.labels.items() if k != HOSTNAME))), node)
-    wanted = [n for n in kinds.values() if _passes(_like_node(n, site, NodeName("added")), role.shape)]
-    fits = [(_each(n, role.shape), n) for n in wanted]
-    usable = [(-many, n.name, n) for many, n in fits if many > 0]
-    return min(usable, key=lambda row: row[:2])[2] if usable else None
-
-
-def _passes(node: Node, shape: Shape) -> bool:
-    seen = filters.Seen(node=node, free=node.allocatable)
-    return all(row.refuse(seen, shape) is None for row in filters.FILTERS if row.by_class)
-
-
-def _each(node: Node, shape: Shape) -> int:
-    asked = {n: a for n, a in shape.requests.items() if a > 0 and n != PODS}
-    many = min([node.allocatable.amount(PODS), *(node.allocatable.amount(n) // a for n, a in asked.items())])
-    return min(many, 1) if filters.conflicts(shape, shape) else many
-
-
-def _like_node(node: Node, site: _Site, name: NodeName) -> Node:
-    """Return a new node of an existing one's shape, with the site's labels."""
-    labels = {**node.labels, **site.labels, HOSTNAME: str(name)}
-    return Node(name=name, labels=labels, taints=node.taints, allocatable=node.allocatable)
-
-
-def _like_pods(role: Role, site: _Site, size: Resources, pods: int, name: NodeName) -> Node | None:
-    """Return a node that is as large as the pods and carries what they select; ``None`` where that cannot be."""
-    shape = role.shape
-    term = next(iter(shape.affinity or ()), None)
-    labels: dict[str, str] = dict(site.labels)
-    for one in term.expressions if term is not None else ():
-        value = _value(one)
-        if value is not None:
-            labels[one.key] = value
-    labels.update(shape.node_selector)
-    chosen = _named(shape) or name
-    amounts = {n: a for n, a in size.items() if n != PODS}
-    made = Node(name=chosen, labels={**labels, HOSTNAME: str(chosen)}, allocatable=Resources({**amounts, PODS: max(pods, _FEWEST_PODS)}))
-    return made if _passes(made, shape) else None
-
-
-def _value(one: Requirement) -> str | None:
-    """Return a label value that satisfies a requirement, ``None`` where no label does."""
-    match one.operator:
-        case "In":
-            return one.values[0]
-        case "Exists":
-            return "true"
-        case "Gt":
-            return str(int(one.values[0]) + 1)
-        case "Lt":
-            return str(int(one.values[0]) - 1)
-        case _:
-            return None
-
-
-def _fewest(ground: Ground, beside: Ints, blocks: Sequence[Sequence[Node]]) -> list[int]:
-    """Return how many nodes of each block are needed beside the nodes that are there, the other blocks being whole or settled."""
-    keep = [len(block) for block in blocks]
-    new = [n for block in blocks for n in block]
-    rows = [[min(LARGEST, n.allocatable.amount(name)) for name in ground.resources] for n in new]
-    free = np.concatenate((ground.free[beside], np.array(rows, dtype=np.int64).reshape(len(new), len(ground.resources))))
-    passing = np.array([[_passes(n, role.shape) for n in new] for role in ground.roles], dtype=np.bool_).reshape(len(ground.roles), len(new))
-    wide = replace(ground, free=free, allowed=np.concatenate((ground.allowed[:, beside], passing), axis=1))
-    starts = np.cumsum([len(beside), *keep]).tolist()
-
-    def enough() -> bool:
-        parts = [np.arange(len(beside)), *(np.arange(start, start + many) for start, many in zip(starts[:-1], keep, strict=True))]
-        return holds(wide, np.concatenate(parts))[1]
-
-    if not enough():
-        return keep
-    for index, block in enumerate(blocks):
-        low, high = 0, len(block)
-        while low < high:
-            keep[index] = (low + high) // 2
-            low, high = (low, keep[index]) if enough() else (keep[index] + 1, high)
-        keep[index] = low
-    return keep
-
-
-def manifest(node: Node) -> Json:
-    """Write a node as a Kubernetes object."""
-    amounts = {name: quantity(name, amount) for name, amount in node.allocatable.items()}
-    spec: Json = {"taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in node.taints]} if node.taints else {}
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": str(node.name), "labels": dict(sorted(node.labels.items()))},
-        "spec": spec,
-        "status": {"allocatable": amounts, "capacity": amounts},
-    }
+def _described(nodes: Sequence[Node]) -> str:
+    """Count the nodes of each size: ``2 nodes with 8 nvidia.com/gpu and 1 node with 4 cpu``."""
+    parts = []
+    for size, same in groupby(nodes, key=lambda node: node.allocatable):
+        number = len(list(same))
+        amounts = ", ".join(f"{quantity(name, amount)} {name}" for name, amount in size.items() if name != PODS)
+        parts.append(f"{number} node{'' if number == 1 else 's'} with {amounts or 'room for pods'}")
+    return " and ".join(parts)

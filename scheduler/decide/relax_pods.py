@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import chain, combinations, islice
 from typing import Final
 
+import numpy as np
+
 from scheduler.decide import matching
+from scheduler.decide.counting import holds
 from scheduler.decide.relax_changes import Json, add_tolerations, change_affinity, change_selector, drop_node_name, escape, on_pod_specs, several
-from scheduler.decide.relax_trial import Trial, node_patch, some, with_nodes, with_shapes
+from scheduler.decide.relax_fewest import fewest
+from scheduler.decide.relax_trial import CHECKS, Trial, node_patch, some, with_nodes, with_shapes
+from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, NodeSelectorTerm, Requirement, Shape, Taint, Toleration
-from scheduler.state.plan import Placed, Relaxation
+from scheduler.state.plan import Relaxation
+from scheduler.state.snapshot import Snapshot
 
 RELABEL: Final = 0
 TOLERATE: Final = 1
@@ -20,6 +27,10 @@ UNCORDON: Final = 2
 _MOST: Final = 6
 """Alternatives of one kind that are tried."""
 _NEAR: Final = 3
+_SUBSETS: Final = 24
+"""Smaller sets of nodes that are tried where counting does not tell which are enough."""
+_UNIONS: Final = 256
+"""Sets of taints beyond which no larger ones are made."""
 
 
 def relabel(trial: Trial) -> Iterator[Relaxation]:
@@ -137,12 +148,29 @@ def _label_nodes(trial: Trial, key: str, value: str) -> Iterator[Relaxation]:
 
 
 def _used(trial: Trial, changed: list[Node]) -> list[Node]:
-    """Return those changed nodes that a placement on the changed cluster takes."""
-    plan: Placed | None = trial.place(with_nodes(trial.snapshot, changed), trial.gang) if changed else None
-    if plan is None:
+    """Return as few of the changed nodes as are enough: counted, else those that a placement on the changed cluster takes."""
+    if not changed:
         return []
-    seats = {s.node for s in plan.seats if not s.bound}
-    return sorted((n for n in changed if n.name in seats), key=lambda n: n.name)
+    view = with_nodes(trial.snapshot, changed)
+    names, topology = {n.name: n for n in changed}, trial.snapshot.topology
+    if _same_domains(trial, view) and not trial.gang.demand.segments:
+        allowed = np.array([CHECKS.allowed(view, r.shape, r.pods) for r in trial.survey.ground.roles], dtype=np.bool_)
+        marked = np.array([NodeName(name) in names for name in topology.nodes], dtype=np.bool_)
+        found = fewest(trial.survey, replace(trial.survey.ground, allowed=allowed.reshape(-1, len(marked))), marked)
+        return sorted((names[NodeName(topology.nodes[at])] for at in found or []), key=lambda n: n.name)
+    plan = trial.place(view, trial.gang)
+    seats = {s.node for s in plan.seats if not s.bound} if plan is not None else set()
+    used = sorted((n for n in changed if n.name in seats), key=lambda n: n.name)
+    smaller = chain.from_iterable(combinations(changed, size) for size in range(1, len(used)))
+    few = (list(chosen) for chosen in islice(smaller, _SUBSETS) if trial.place(with_nodes(trial.snapshot, chosen), trial.gang) is not None)
+    return next(few, used)
+
+
+def _same_domains(trial: Trial, view: Snapshot) -> bool:
+    """Tell whether the domains of the required levels are still what the survey has them to be."""
+    one, other = trial.snapshot.topology, view.topology
+    same = (bool(np.array_equal(one.column(key).index, other.column(key).index)) for key in trial.survey.keys)
+    return one is other or (one.nodes == other.nodes and trial.survey.unknown is None and all(same))
 
 
 def _unmatched(trial: Trial, shape: Shape) -> Iterator[Requirement]:
@@ -181,27 +209,56 @@ def _reaffine(key: str, values: tuple[str, ...], to: str) -> Callable[[Shape], S
 
 
 def tolerate(trial: Trial) -> Iterator[Relaxation]:
-    """Tolerate the taints of nodes that pass everything else: the fewest taints first, of those the ones on most nodes."""
+    """Tolerate taints of nodes that pass everything else: the fewest that are enough, of those the ones on most nodes."""
     sets: dict[tuple[Taint, ...], int] = {}
     for node in trial.snapshot.nodes.values():
-        for shape in _shapes(trial):
+        for shape in _shapes(trial) if node.taints else ():
             taints = matching.untolerated(node.taints, shape.tolerations)
             if taints and matching.node_matches(shape, node):
                 sets[taints] = sets.get(taints, 0) + 1
-    every = tuple(sorted({t for taints in sets for t in taints}, key=_spelled))
-    ordered = sorted(sets, key=lambda taints: (len(taints), -sets[taints], [_spelled(t) for t in taints]))
-    for taints in dict.fromkeys([*ordered[:_MOST], *([every] if len(sets) > 1 else [])]):
+    tried = 0
+    for taints in _fewest_first(sets):
         wanted = tuple(Toleration(key=t.key, value=t.value, effect=t.effect) for t in taints)
+        gang = with_shapes(trial.gang, lambda s, w=wanted: replace(s, tolerations=(*s.tolerations, *w)))  # type: ignore[misc]
+        if not _counts(trial, gang):
+            continue
         found = Relaxation(
             kind="tolerate",
             summary="tolerate the taint " + ", ".join(f"{{{t.key}: {t.value}}}" for t in taints),
             changes=on_pod_specs(trial.objects, add_tolerations(wanted)),
             harm=(TOLERATE, len(taints)),
         )
-        done = trial.checked(found, gang=with_shapes(trial.gang, lambda s, w=wanted: replace(s, tolerations=(*s.tolerations, *w))))  # type: ignore[misc]
+        done = trial.checked(found, gang=gang)
         if done is not None:
             yield done
             return
+        tried += 1
+        if tried == _MOST:
+            return
+
+
+def _fewest_first(sets: Mapping[tuple[Taint, ...], int]) -> Iterator[tuple[Taint, ...]]:
+    """Yield sets of taints to tolerate, unions of what single nodes have, the smallest first, of those the ones that open most nodes."""
+    every = tuple(sorted({t for taints in sets for t in taints}, key=_spelled))
+    unions = {frozenset(taints) for taints in sets}
+    for _ in range(len(every)):
+        if len(unions) > _UNIONS:
+            break
+        unions |= {one | frozenset(taints) for one in unions for taints in sets}
+    opened = {union: sum(number for taints, number in sets.items() if union.issuperset(taints)) for union in unions | {frozenset(every)}}
+    ordered = sorted(opened, key=lambda union: (len(union), -opened[union], sorted(map(_spelled, union))))
+    yield from (tuple(sorted(union, key=_spelled)) for union in ordered if union)
+
+
+def _counts(trial: Trial, gang: Gang) -> bool:
+    """Tell whether the gang may fit: no by counting is a proof."""
+    ground = trial.survey.ground
+    if not ground.exact or not ground.roles:
+        return True
+    shapes = {m.pod.uid: m.pod.shape for m in gang.members}
+    rows = [CHECKS.allowed(trial.snapshot, shapes[role.pods[0].uid], role.pods) for role in ground.roles]
+    wide = replace(ground, allowed=np.array(rows, dtype=np.bool_).reshape(ground.allowed.shape))
+    return any(holds(wide, group.nodes)[1] for group in trial.survey.groups)
 
 
 def _spelled(taint: Taint) -> tuple[str, str, str]:

@@ -96,6 +96,21 @@ class Shape:
         return tuple((*map(int, cell), *self.watched) for cell in self.cells[enough])
 
 
+def _fits(shape: Shape, free: Ints, allowed: Bools) -> Bools:
+    """Return bool[N, cells]: whether nodes with so much left can hold the counts."""
+    fits = np.ones((len(free), len(shape.cells)), dtype=np.bool_)
+    for k in range(len(shape.ground.resources)):
+        fits &= (shape.asked[:, k] <= free[:, k, None]) | (shape.asked[:, k] == 0)
+    present = shape.cells > 0
+    fits &= ~(present[None, :, :] & ~allowed.T[:, None, :]).any(axis=2) & shape.together
+    return fits
+
+
+def fitting(shape: Shape, free: Ints, allowed: Bools) -> Ints:
+    """Return int64[N, dims]: 0 where a node can hold the counts as it is, else `NEVER`."""
+    return np.where(_fits(shape, free, allowed), 0, NEVER).reshape(len(free), *shape.counts)
+
+
 def bounds(shape: Shape, spare: Ints, most: Ints, allowed: Bools, grain: Ints) -> Ints:
     """Return int64[N, dims]: prices that no node undercuts, whoever may go: every GPU that is lacking is disturbed.
 
@@ -103,11 +118,7 @@ def bounds(shape: Shape, spare: Ints, most: Ints, allowed: Bools, grain: Ints) -
     largest number that divides the GPUs of each.
     """
     ground = shape.ground
-    fits = np.ones((len(spare), len(shape.cells)), dtype=np.bool_)
-    for k in range(len(ground.resources)):
-        fits &= (shape.asked[:, k] <= most[:, k, None]) | (shape.asked[:, k] == 0)
-    present = shape.cells > 0
-    fits &= ~(present[None, :, :] & ~allowed.T[:, None, :]).any(axis=2) & shape.together
+    fits = _fits(shape, most, allowed)
     lacking = np.zeros(fits.shape, dtype=np.bool_)
     for k in range(len(ground.resources)):
         lacking |= (shape.asked[:, k] > spare[:, k, None]) & (shape.asked[:, k] > 0)

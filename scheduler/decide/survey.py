@@ -44,6 +44,8 @@ class Survey:
 
     Only the pinned domain where running members pin one; none where they are split or no node carries the level.
     """
+    most: tuple[int, ...]
+    """Members that each of the groups holds at most, each role counted alone."""
     keys: tuple[str, ...]
     """Keys of the required levels, as far as nodes carry them."""
     unknown: str | None
@@ -100,11 +102,13 @@ def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
     if unknown is not None:
         groups = []
     members = _members(ground)
-    groups.sort(key=lambda g: (-int(np.minimum(members[:, g.nodes].sum(axis=1), [r.count for r in ground.roles]).sum()), g.domain))
+    counts = [r.count for r in ground.roles]
+    ranked = sorted(((-int(np.minimum(members[:, g.nodes].sum(axis=1), counts).sum()), g.domain, g) for g in groups), key=lambda row: row[:2])
     return Survey(
         gang=gang,
         ground=ground,
-        groups=tuple(groups),
+        groups=tuple(group for _, _, group in ranked),
+        most=tuple(-most for most, _, _ in ranked),
         keys=tuple(level.key for level in known),
         unknown=unknown,
         pinned=tuple(pinned),

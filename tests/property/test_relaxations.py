@@ -155,7 +155,7 @@ def test_relaxations_are_sorted_by_harm_and_never_touch_the_system_or_the_gang(
 ) -> None:
     objects, cluster = question
     (row,) = plan(objects, cluster=cluster).gangs
-    order = ["relabel", "tolerate", "uncordon", "widen", "lowerMinMember", "free", "restart", "addNodes"]
+    order = ["relabel", "tolerate", "uncordon", "widenSegments", "dropSegments", "widen", "lowerMinMember", "free", "restart", "addNodes"]
     found = row.unplaced.relaxations if row.unplaced is not None else []
     assert [order.index(one.kind) for one in found] == sorted(order.index(one.kind) for one in found)
     deleted = [change["delete"] for one in found if one.kind == "free" for change in one.changes]

@@ -1,0 +1,174 @@
+"""Nodes that could be added: like one that exists, or as large as the pods; where they would stand, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from scheduler.decide import filters
+from scheduler.decide.counting import LARGEST, Ground, Ints, Role
+from scheduler.decide.relax_changes import Json
+from scheduler.state.ids import NodeName
+from scheduler.state.objects import Node, Requirement, Shape
+from scheduler.state.resources import PODS, Resources, quantity, total
+from scheduler.state.snapshot import Snapshot
+from topology import HOSTNAME
+
+NEW: Final = "added-"
+_FEWEST_PODS: Final = 110
+"""Pods that a node of the pods' own shape has room for at least, as kubelet's default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where nodes are added: the labels that put them there, and what that place is called."""
+
+    labels: Mapping[str, str]
+    words: str
+    nodes: Ints
+    """Positions of the nodes that are there already."""
+    most: int = 0
+    """Members that they hold at most."""
+    alone: bool = False
+    """Whether one new node must hold the whole gang (a required host)."""
+
+
+def kinds_of(snapshot: Snapshot, roles: Sequence[Role]) -> list[Node]:
+    """Return one node of every kind that the checks of the roles tell apart, the first by name."""
+    named = sorted({key for role in roles for key in _label_keys(role.shape)})
+    kinds: dict[tuple[object, ...], Node] = {}
+    for node in snapshot.nodes.values():
+        if node.problem is None and not node.unschedulable:
+            look = (node.allocatable, node.taints, *(node.labels.get(key) for key in named))
+            if look not in kinds or node.name < kinds[look].name:
+                kinds[look] = node
+    return sorted(kinds.values(), key=lambda node: node.name)
+
+
+def like_existing(snapshot: Snapshot, kinds: Sequence[Node], roles: Sequence[Role], site: Site) -> list[Node]:
+    """Return a node of every kind that passes the checks of some role at the site, the one with most room first."""
+    named = {key for role in roles for key in _label_keys(role.shape)}
+    placed = {level.key for level in snapshot.topology.levels} - named if site.labels else set()
+    found = []
+    for node in kinds:
+        labels = {key: value for key, value in node.labels.items() if key not in placed}
+        made = Node(name=NodeName("added"), labels={**labels, **site.labels, HOSTNAME: "added"}, taints=node.taints, allocatable=node.allocatable)
+        if any(passes(made, role.shape) for role in roles):
+            found.append((node.name, made))
+    return [made for _, made in sorted(found, key=lambda row: ([-each(row[1], role.shape) for role in reversed(roles)], row[0]))]
+
+
+def like_pods(roles: Sequence[Role], site: Site) -> list[Node]:
+    """Return a node for one pod of each role, as large as the pod; for the whole gang where one node must hold it."""
+    if site.alone:
+        made = _of_size(roles[-1], site, total([r.shape.requests for r in roles for _ in r.pods]), sum(r.count for r in roles))
+        return [] if made is None or not all(passes(made, r.shape) for r in roles) else [made]
+    return [made for role in roles if (made := _of_size(role, site, role.shape.requests, 1)) is not None]
+
+
+def named_by_pods(roles: Sequence[Role], site: Site) -> list[Node] | None:
+    """Return the nodes that pods name themselves, each large enough for its role; ``None`` where some role names none."""
+    named = [_of_size(role, site, total([role.shape.requests] * role.count), role.count) for role in roles if _named(role.shape) is not None]
+    found = {node.name: node for node in named if node is not None}
+    return list(found.values()) if len(found) == len(roles) else None
+
+
+def _of_size(role: Role, site: Site, size: Resources, pods: int) -> Node | None:
+    """Return a node that carries what the pods select; ``None`` where that cannot be."""
+    shape = role.shape
+    term = next(iter(shape.affinity or ()), None)
+    labels: dict[str, str] = dict(site.labels)
+    for one in term.expressions if term is not None else ():
+        value = _value(one)
+        if value is not None:
+            labels[one.key] = value
+    labels.update(shape.node_selector)
+    name = _named(shape) or NodeName("added")
+    amounts = {n: a for n, a in size.items() if n != PODS}
+    made = Node(name=name, labels={**labels, HOSTNAME: str(name)}, allocatable=Resources({**amounts, PODS: max(pods, _FEWEST_PODS)}))
+    return made if passes(made, shape) else None
+
+
+def _value(one: Requirement) -> str | None:
+    """Return a label value that satisfies a requirement, ``None`` where no label does."""
+    match one.operator:
+        case "In":
+            return one.values[0]
+        case "Exists":
+            return "true"
+        case "Gt":
+            return str(int(one.values[0]) + 1)
+        case "Lt":
+            return str(int(one.values[0]) - 1)
+        case _:
+            return None
+
+
+def _named(shape: Shape) -> NodeName | None:
+    """Return the node that the pods name themselves."""
+    term = next(iter(shape.affinity or ()), None)
+    named = [v for f in (term.fields if term is not None else ()) if f.operator == "In" for v in f.values]
+    return shape.node_name or (NodeName(named[0]) if named else None)
+
+
+def _label_keys(shape: Shape) -> list[str]:
+    expressions = (e.key for term in shape.affinity or () for e in term.expressions)
+    return [*(key for key, _ in shape.node_selector), *expressions]
+
+
+def passes(node: Node, shape: Shape) -> bool:
+    """Tell whether an empty node passes every check of a shape but room."""
+    seen = filters.Seen(node=node, free=node.allocatable)
+    return all(row.refuse(seen, shape) is None for row in filters.FILTERS if row.by_class)
+
+
+def each(node: Node, shape: Shape) -> int:
+    """Return how many pods of a shape an empty node holds."""
+    if not passes(node, shape):
+        return 0
+    asked = {n: a for n, a in shape.requests.items() if a > 0 and n != PODS}
+    many = min([node.allocatable.amount(PODS), *(node.allocatable.amount(n) // a for n, a in asked.items())])
+    return min(many, 1) if filters.conflicts(shape, shape) else many
+
+
+def ground_of(ground: Ground, nodes: Sequence[Node]) -> Ground:
+    """Return the ground of new nodes alone."""
+    rows = [[min(LARGEST, n.allocatable.amount(name)) for name in ground.resources] for n in nodes]
+    passing = [[passes(n, role.shape) for n in nodes] for role in ground.roles]
+    free = np.array(rows, dtype=np.int64).reshape(len(nodes), len(ground.resources))
+    return replace(ground, free=free, allowed=np.array(passing, dtype=np.bool_).reshape(len(ground.roles), len(nodes)))
+
+
+def numbered(snapshot: Snapshot, nodes: Sequence[Node]) -> list[Node]:
+    """Return new nodes numbered without gaps; a node that a pod names keeps its name."""
+    names = _fresh_names(snapshot)
+    found = []
+    for node in nodes:
+        name = next(names) if node.name == "added" else node.name
+        found.append(replace(node, name=name, labels={**node.labels, HOSTNAME: str(name)}))
+    return found
+
+
+def _fresh_names(snapshot: Snapshot) -> Iterator[NodeName]:
+    number = 0
+    while True:
+        number += 1
+        name = NodeName(f"{NEW}{number}")
+        if name not in snapshot.nodes:
+            yield name
+
+
+def manifest(node: Node) -> Json:
+    """Write a node as a Kubernetes object."""
+    amounts = {name: quantity(name, amount) for name, amount in node.allocatable.items()}
+    spec: Json = {"taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in node.taints]} if node.taints else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": str(node.name), "labels": dict(sorted(node.labels.items()))},
+        "spec": spec,
+        "status": {"allocatable": amounts, "capacity": amounts},
+    }

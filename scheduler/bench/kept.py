@@ -6,14 +6,13 @@ import gc
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from pydantic_core import from_json
 
 from scheduler.bench.measure import Options, Row
 from scheduler.bench.worlds import Json, list_pages
-from scheduler.kube.parse import wire
+from scheduler.kube.parse import shared, wire
 from scheduler.state.cache import ClusterCache
 from scheduler.state.events import Id, Put, Value
 from topology.generate import fabric
@@ -36,7 +35,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Bytes that the cache keeps for a node and for a pod, and what a snapshot and a world add for a pod."""
+    """Bytes that the cache keeps for a node and for a pod, snapshot and world included; and what these two add for a pod."""
 
     node: float
     pod: float
@@ -62,8 +61,9 @@ def synced(given: Sequence[Listed]) -> ClusterCache:
 
 
 def kept(given: tuple[Listed, Listed]) -> Kept:
-    """Weigh the cache as it is filled, under a tracer."""
+    """Weigh the cache as it is filled, under a tracer: what its values share as well, and once its changes are taken as the scheduler does."""
     synced(given)  # what is built once and kept by the modules is not the cache's
+    shared.forget()
     gc.collect()
     tracemalloc.start()
     try:
@@ -71,15 +71,16 @@ def kept(given: tuple[Listed, Listed]) -> Kept:
         marks = [_traced()]
         for listed in given:
             _take(cache, listed)
+            cache.changes()
             marks.append(_traced())
-        views = (cache.snapshot(), cache.world())
-        marks.append(_traced())
+            views = (cache.snapshot(), cache.world())
+            marks.append(_traced())
         del views
     finally:
         tracemalloc.stop()
-    grown = [after - before for before, after in pairwise(marks)]
     nodes, pods = given
-    return Kept(node=grown[0] / nodes.count, pod=grown[1] / max(1, pods.count), view=grown[2] / max(1, pods.count))
+    start, _, with_nodes, with_pods, end = marks
+    return Kept(node=(with_nodes - start) / nodes.count, pod=(end - with_nodes) / max(1, pods.count), view=(end - with_pods) / max(1, pods.count))
 
 
 def keeping(options: Options) -> Iterator[Row]:
@@ -91,7 +92,7 @@ def keeping(options: Options) -> Iterator[Row]:
         yield Row(what=f"kept for each of {nodes:,} nodes", unit="bytes", values=(found.node,), bound=NODE_BYTES)
         what = f"kept for each of the pods on {nodes:,} nodes"
         yield Row(
-            what=what, unit="bytes", values=(found.pod,), bound=POD_BYTES, facts={"pods": len(made.pods), "more with a snapshot": round(found.view)}
+            what=what, unit="bytes", values=(found.pod,), bound=POD_BYTES, facts={"pods": len(made.pods), "of it for a snapshot": round(found.view)}
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from scheduler.bench.kept import kept, lists, synced
+from scheduler.bench.kept import NODE_BYTES, POD_BYTES, kept, lists, synced
 from scheduler.bench.measure import Fact, Options, Row, repeated
 from scheduler.bench.worlds import objects
 
@@ -30,5 +30,6 @@ def syncing(options: Options) -> Iterator[Row]:
     }
     yield took.row(f"parse and cache {nodes:,} nodes, {pods:,} pods", unit="s", bound=SECONDS, facts=sizes)
     found = kept(given)
-    yield Row(what="kept for each node", unit="bytes", values=(found.node,))
-    yield Row(what="kept for each pod", unit="bytes", values=(found.pod,), facts={"more with a snapshot": round(found.view)})
+    yield Row(what="kept for each node", unit="bytes", values=(found.node,), bound=NODE_BYTES)
+    facts: dict[str, Fact] = {"of it for a snapshot": round(found.view)}
+    yield Row(what="kept for each pod", unit="bytes", values=(found.pod,), bound=POD_BYTES, facts=facts)

@@ -18,6 +18,7 @@ from scheduler.bench.grids import gang, grid
 from scheduler.bench.kept import keeping
 from scheduler.bench.measure import Fact, Options, Row, repeated
 from scheduler.bench.sites import Chosen
+from scheduler.bench.stages import stages
 from scheduler.bench.yardsticks_fit import first_fit
 from scheduler.decide import verify
 from scheduler.solve.solver import Budget
@@ -102,9 +103,10 @@ def _measured(clusters: Sequence[Snapshot], load: Load, options: Options, what: 
     chosen: list[Chosen | None] = []
     greedy = repeated(in_turn(clusters, lambda s: chosen.append(first_fit(s, wanted))), options.runs, patience=PATIENCE / 4)
     fits = [None if c is None else verify.cost(s, wanted, set(c.values())) for s, c in zip(clusters, chosen, strict=False)]
+    parts = stages(clusters, wanted, BUDGET) if load.warm is not None else {}
     ratio = statistics.median(warm.taken.seconds) / statistics.median(greedy.seconds)
     yield cold.taken.row(f"{what}: cold", unit="ms", bound=load.cold, facts={**cold.solver_facts, **outcome(cold.plans)})
-    yield warm.taken.row(f"{what}: warm", unit="ms", bound=load.warm, facts={**warm.solver_facts, "time over first fit": round(ratio, 2)})
+    yield warm.taken.row(f"{what}: warm", unit="ms", bound=load.warm, facts={**warm.solver_facts, **parts, "time over first fit": round(ratio, 2)})
     for bound, name, found in ((load.cold, "cold", cold), (load.warm, "warm", warm)):
         if bound is not None:
             yield found.solver.row(f"{what}: {name}, the solver alone", unit="ms", bound=bound)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from scheduler.state import segments
 from scheduler.state.gang import Advice
 from scheduler.state.plan import LevelCount, NodeVerdict, Placed, Plan, Relaxation, Room, Unplaced
 from scheduler.state.problems import InputProblem
@@ -69,6 +70,8 @@ class MemberSeat(_Model):
     bound: bool
     gpus: int
     """GPUs that the pod requests."""
+    segments: list[int | None] = []
+    """The member's segment in each layer of the gang's segments, outermost first; null where it lies in none."""
 
 
 class RoomRow(_Model):
@@ -244,21 +247,20 @@ def dump(report: PlacementReport) -> Mapping[str, Any]:
 
 
 def _members(plan: Plan) -> list[MemberSeat]:
-    seats = {s.member.pod.uid: s for s in plan.seats} if isinstance(plan, Placed) else {}
-    rows = []
-    for member in plan.gang.members:
-        seat = seats.get(member.pod.uid)
-        rows.append(
-            MemberSeat(
-                pod=member.pod.name,
-                role=member.role,
-                rank=member.rank,
-                node=seat.node if seat else member.pod.node,
-                bound=member.pod.node is not None,
-                gpus=member.pod.shape.requests.amount(GPU),
-            )
+    seats = {s.member.pod.uid: s.node for s in plan.seats} if isinstance(plan, Placed) else {}
+    numbers = segments.numbers(plan.gang.members, plan.gang.demand.segments)
+    return [
+        MemberSeat(
+            pod=member.pod.name,
+            role=member.role,
+            rank=member.rank,
+            node=seats.get(member.pod.uid, member.pod.node),
+            bound=member.pod.node is not None,
+            gpus=member.pod.shape.requests.amount(GPU),
+            segments=list(numbers[member.pod.key]),
         )
-    return rows
+        for member in plan.gang.members
+    ]
 
 
 def _level(level: LevelCount) -> Level:

@@ -141,10 +141,12 @@ def _print_placed(out: Out, gang: GangReport) -> None:
 def _print_seats(out: Out, gang: GangReport, domains: Domains | None) -> None:
     shown = [x for x in gang.levels if x.name != "host"] if domains is not None else []
     places = domains or {}
-    header = ("rank", "pod", "role", "GPUs", "node", *(x.name for x in shown), "state")
+    cut = any(m.segments for m in gang.members)
+    header = ("rank", *(("segment",) if cut else ()), "pod", "role", "GPUs", "node", *(x.name for x in shown), "state")
     rows = (
         (
             str(m.rank),
+            *((words.segments(m.segments),) if cut else ()),
             m.pod,
             m.role,
             str(m.gpus) if m.gpus else "",

@@ -126,3 +126,8 @@ def wanted(level: Level) -> str:
 def helps(number: int) -> str:
     """Introduce the relaxations."""
     return "What would make it fit:" if number == 1 else "What would make it fit; each alone is enough, the least harm first:"
+
+
+def segments(indexes: Sequence[int | None]) -> str:
+    """Say in which segment of each layer a member lies, outermost first."""
+    return "/".join("-" if index is None else str(index) for index in indexes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from scheduler.state.gang import Member, Segment
@@ -22,3 +22,12 @@ def cut(members: Iterable[Member], segment: Segment) -> tuple[tuple[Member, ...]
         first += 1
     edges = [start, *range(start + first, len(ordered), segment.size), len(ordered)]
     return tuple(part for a, b in pairwise(edges) if (part := ordered[a:b]))
+
+
+def numbers(members: Sequence[Member], layers: Sequence[Segment]) -> dict[str, tuple[int | None, ...]]:
+    """Return by pod key the index of each member's segment in each layer, outermost first; ``None`` where it lies in none."""
+    found: dict[str, tuple[int | None, ...]] = {member.pod.key: () for member in members}
+    for layer in layers:
+        index = {member.pod.key: i for i, part in enumerate(cut(members, layer)) for member in part}
+        found = {key: (*before, index.get(key)) for key, before in found.items()}
+    return found

@@ -87,13 +87,25 @@ def _homes(snapshot: Snapshot, wish: Wish, running: Sequence[Member]) -> dict[tu
 
 
 def unknown(ask: Ask, solution: Solution) -> Unplaced:
-    """Say that the budget ended before an answer."""
-    problem = ask.arrays.problem
-    message = (
-        f"No placement of {problem.core} members was found or ruled out within {ask.budget.deterministic_seconds:g} deterministic seconds "
-        f"({len(problem.nodes)} classes of nodes, {len(problem.count)} roles, {len(problem.levels)} levels)."
+    """Say that the budget ended before an answer: what was tried, how far it got, which budget it was and what to do."""
+    problem, gang = ask.arrays.problem, ask.gang
+    # Best fit does not know segments: its rooms would be too large.
+    listed = () if problem.layers else room.rooms(ask.snapshot, gang, ask.demand, ask.arrays, ask.checks)
+    most = min(max((r.room for r in listed), default=len(gang.fixed)), len(gang.fixed) + problem.core - 1)
+    listed = tuple(sorted((replace(r, room=min(r.room, most)) for r in listed), key=lambda r: (-r.room, r.domain)))
+    budget = f"{ask.budget.deterministic_seconds:g} deterministic seconds" + (
+        "" if ask.budget.wall_seconds is None else f", {ask.budget.wall_seconds:g} by the clock"
     )
-    return _unplaced(ask.gang, "BudgetExhausted", message, solution=solution)
+    ended = f"{solution.why if 'budget' in solution.why else 'the budget was used up'} ({budget})"
+    tried = f"sums of free room do not rule it out, best fit {f'holds {most}: {_best(listed)}' if listed else 'finds no place for it'}"
+    sizes = (("node class", "es", problem.nodes), ("role", "s", problem.count), ("level", "s", problem.levels))
+    searched = "the search met " + ", ".join(f"{len(rows)} {word}{many if len(rows) != 1 else ''}" for word, many, rows in sizes)
+    message = (
+        f"It is not known whether {_needed(gang).removesuffix(' are').removesuffix(' is')} fit: {ended}. Tried: {tried}; {searched}. "
+        f"No placement costs less than {solution.bound}. A larger budget may settle it: --budget of plan and explain, "
+        "solver.deterministic_seconds and solver.wall_seconds in the configuration of the scheduler."
+    )
+    return _unplaced(gang, "BudgetExhausted", message, solution=solution, fits=most if listed else None, rooms=listed)
 
 
 def inexpressible(gang: Gang, solution: Solution) -> Unplaced:

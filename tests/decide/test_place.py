@@ -318,11 +318,30 @@ def test_a_budget_that_ends_is_not_a_no() -> None:
     def tired(problem: Problem, budget: Budget) -> Solution:
         assert problem.total
         assert budget.deterministic_seconds
-        return Solution(status=SolveStatus.UNKNOWN)
+        return Solution(status=SolveStatus.UNKNOWN, bound=7, why="the wall budget was used up")
 
-    found = place(snapshot(racks(2)), gang(), tired, Budget(), CHECKS)
+    found = place(snapshot(racks(2)), gang(), tired, Budget(wall_seconds=2.0), CHECKS)
     assert isinstance(found, Unplaced)
     assert (found.status, found.reason) == ("UNKNOWN", "BudgetExhausted")
+
+
+def test_what_is_not_known_says_what_was_tried_how_far_it_got_which_budget_ended_it_and_what_to_do() -> None:
+    def tired(problem: Problem, budget: Budget) -> Solution:
+        assert problem.total
+        assert budget.deterministic_seconds
+        return Solution(status=SolveStatus.UNKNOWN, bound=7, why="the wall budget was used up")
+
+    world = snapshot([node("n0", rack="r0"), node("n1", rack="r0"), node("n2", rack="r1")])
+    found = place(world, gang(pods=3, demand=Demand(required="rack")), tired, Budget(wall_seconds=2.0), CHECKS)
+    assert isinstance(found, Unplaced)
+    assert (found.fits, [(r.domain, r.room) for r in found.rooms]) == (2, [("r0", 2), ("r1", 1)])
+    assert found.message == (
+        "It is not known whether 3 members fit: the wall budget was used up (5 deterministic seconds, 2 by the clock). "
+        "Tried: sums of free room do not rule it out, best fit holds 2: rack r0 has room for 2 (short of 8 nvidia.com/gpu); "
+        "the search met 2 node classes, 1 role, 2 levels. No placement costs less than 7. "
+        "A larger budget may settle it: --budget of plan and explain, solver.deterministic_seconds and solver.wall_seconds "
+        "in the configuration of the scheduler."
+    )
 
 
 def test_an_invalid_model_is_a_bug() -> None:

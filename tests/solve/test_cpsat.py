@@ -168,7 +168,9 @@ def test_what_sums_do_not_refuse_is_refused_by_search() -> None:
 
 def test_running_out_is_not_impossibility() -> None:
     of = problem(nodes=[2], free=[1], count=[2])
-    assert cpsat(of, budget=Budget(deterministic_seconds=1e-9)).status is SolveStatus.UNKNOWN
+    for budget, ended in ((Budget(deterministic_seconds=1e-9), "deterministic"), (Budget(wall_seconds=1e-9), "wall")):
+        found = cpsat(of, budget=budget)
+        assert (found.status, found.why) == (SolveStatus.UNKNOWN, f"the {ended} budget was used up")
     start = loads((0, (1,), 2))
     found = cpsat(of, start=Start(loads=start, core=start), budget=Budget(deterministic_seconds=1e-9))
     assert (found.status, found.loads, found.cost) == (SolveStatus.FEASIBLE, start, HOST_WEIGHT)

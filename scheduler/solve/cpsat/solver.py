@@ -28,6 +28,10 @@ LEAST: Final = 1e-3
 """Deterministic seconds below which no run is started: it could not even presolve."""
 
 
+USED_UP: Final = ("the deterministic budget was used up", "the wall budget was used up")
+"""Which budget ended a search, by whether it was the wall clock's."""
+
+
 @dataclass(slots=True, kw_only=True)
 class _Run:
     """A model on its way through the aims."""
@@ -41,6 +45,8 @@ class _Run:
     parts: tuple[Part, ...] = ()
     proved: list[str] = field(default_factory=list)
     bound: int = 0
+    ended: str = ""
+    """Which budget was used up, where one was: a part of a sentence."""
 
     def left(self, share: float) -> tuple[float, float | None]:
         """Return what is left of both budgets for an aim that may use this share of them."""
@@ -54,6 +60,7 @@ class _Run:
         """Make one aim as small as the budget allows and hold what was reached."""
         deterministic, wall = self.left(aim.share)
         if deterministic < LEAST or (wall is not None and wall < LEAST):
+            self.ended = USED_UP[deterministic >= LEAST]
             return SolveStatus.UNKNOWN
         value = aim.value(self.model, self.variables)
         self.model.minimize(value)
@@ -64,6 +71,9 @@ class _Run:
             raise AssertionError(f"aim {aim.name}: CP-SAT calls the model invalid: {self.model.validate()}")
         self.deterministic += solver.response_proto.deterministic_time
         self.wall += solver.wall_time
+        if status in (SolveStatus.UNKNOWN, SolveStatus.FEASIBLE):
+            by_wall = wall is not None and solver.wall_time / wall > solver.response_proto.deterministic_time / deterministic
+            self.ended = USED_UP[by_wall]
         if status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
             self.loads, self.parts = read(solver, self.variables.all), read_parts(solver, self.variables)
             self.model.add(value <= round(solver.objective_value))
@@ -102,7 +112,7 @@ def solve(instance: Instance, bounds: Bounds, start: Start | None, budget: Budge
 
 def _solution(instance: Instance, run: _Run) -> Solution:
     if run.loads is None:
-        return Solution(status=SolveStatus.UNKNOWN, bound=run.bound)
+        return Solution(status=SolveStatus.UNKNOWN, bound=run.bound, why=run.ended)
     if not run.variables.elastic and "cost" in run.proved:
         run.proved = ["core", "extras", *(p for p in run.proved if p not in ("core", "extras"))]
     proved = tuple(p for p in run.proved if p != "ties")

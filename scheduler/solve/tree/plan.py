@@ -15,6 +15,7 @@ from scheduler.solve.tree.chain import Chain, chain
 from scheduler.solve.tree.climb import Climb, Space
 from scheduler.solve.tree.memo import Memo
 from scheduler.solve.tree.price import Scale, scale
+from scheduler.solve.tree.work import too_much
 
 MOST_CELLS: Final = 4_096
 """The largest table of several roles, or of several kinds of segments."""
@@ -68,7 +69,12 @@ def plan(instance: Instance, *, core: bool = False) -> Plan | str:
         return "the costs of the core and of all pods do not fit into one number"
     loads, table = listed
     found = chain(instance, of, table, apart=core and len(problem.count) > 1)
-    return found if isinstance(found, str) else Plan(chain=found, scale=of, spaces=spaces, count=problem.count, loads=loads)
+    if isinstance(found, str):
+        return found
+    single = np.array([np.max(rows, axis=0) for rows in loads], dtype=np.int64)
+    if len(loads) and too_much(found, spaces, single):
+        return f"tables for {sum(len(depth.index) for depth in found.depths):,} domains and runs of equal nodes are too much work"
+    return Plan(chain=found, scale=of, spaces=spaces, count=problem.count, loads=loads)
 
 
 def _tables(instance: Instance) -> tuple[tuple[tuple[Pattern, ...], ...], Ints] | None:

@@ -49,7 +49,7 @@ def cuts(snapshot: Snapshot, gang: Gang, asked: Sequence[tuple[Segment, Wish]], 
 
     The members that run must not split a segment: that is refused before.
     """
-    role_of = {member.pod.key: role for role, members in enumerate(roles) for member in members}
+    role_of = {member.pod.key: role for role, members in enumerate(roles) for member in members} if asked else {}
     parts = [cut(gang.members, segment) for segment, _ in asked]
     found: list[Cut] = []
     for at in reversed(range(len(asked))):

@@ -34,14 +34,16 @@ def order(topology: Topology, fixed: Sequence[Member], chosen: Sequence[tuple[tu
     anchors = [i for i, (key, _, _) in enumerate(sequence) if key in found]
     first = anchors[0] if anchors else 0
     # Ranks before the first running member are set from it backwards: it is the only neighbour that they have.
-    for index, step in (*((i, 1) for i in range(first, len(sequence))), *((i, -1) for i in range(first - 1, -1, -1))):
-        key, _, group = sequence[index]
-        if key in found:
-            continue
-        near = found[sequence[index - step][0]] if 0 <= index - step < len(sequence) else None
-        later = bisect_right(anchors, index) if step > 0 else len(anchors)
-        after = found[sequence[anchors[later]][0]] if later < len(anchors) else None
-        found[key] = known.take(left[group], near, after)
+    for step, indices in ((1, range(first, len(sequence))), (-1, range(first - 1, -1, -1))):
+        near = found[sequence[first][0]] if anchors else None
+        for index in indices:
+            key, own, group = sequence[index]
+            if own is None:
+                later = bisect_right(anchors, index) if anchors and step > 0 else len(anchors)
+                after = found[sequence[anchors[later]][0]] if later < len(anchors) else None
+                own = known.take(left[group], near, after)
+                found[key] = own
+            near = own
     return found
 
 

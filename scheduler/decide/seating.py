@@ -42,8 +42,11 @@ def groups(
     ``taken`` holds for each role how many pods each node takes, ``home`` the class of each of these nodes. Without segments each
     role is one group. Where not all members find a seat, the oldest do.
     """
+    if not made.cuts:
+        whole = ((members[: sum(seats.values())], dict(seats)) for members, seats in zip(made.roles, taken, strict=True))
+        return [group for group in whole if group[0]]
     placed = _places(topology, made, solution)
-    cut = {m.pod.key for pieces in (made.cuts[-1].pieces if made.cuts else ()) for p in pieces for m in p.pending}
+    cut = {m.pod.key for pieces in made.cuts[-1].pieces for p in pieces for m in p.pending}
     found: list[Group] = []
     for members, seats in zip(made.roles, taken, strict=True):
         inside: dict[Place, list[Member]] = {}

@@ -84,7 +84,7 @@ def _unplaced(plan: Unplaced) -> Iterator[str]:
 def _each_member_once(case: _Case) -> Iterator[str]:
     wanted = {m.pod.key: m for m in case.gang.members}
     times = Counter([key for key, _ in case.given])
-    for name in sorted({*wanted, *times}):
+    for name in sorted({*wanted, *times} if len(case.given) != len(wanted) or times.keys() != wanted.keys() else ()):
         if times[name] != 1 or name not in wanted:
             yield f"member {name} stands {times[name]} times in the plan and {int(name in wanted)} times in the gang"
     for key, member in case.given:

@@ -15,15 +15,16 @@ from tests.conformance import shared
 from tests.raw import Raw, pod, spec
 
 RECORDS = 140
-SLICES = "slices (segments) are not placed yet"
 PARTS = "several pod sets are placed as one by Kueue alone"
 BEFORE = "an assignment made before is no input of ours"
 NOT_JUDGED = {
     "only nodes with matching levels are considered; no host label on node; BestFit": "a node without the host label is its own host to us",
     "no assignment as node is not ready; BestFit": "conditions of a node do not count, taints do, as in kube-scheduler",
+    "slice required topology level cannot be above the main required topology level": "a segment in a wider domain than its gang is no mistake to us",
+    "slice size is required when slice topology is requested": "a level without a size is bad input to us",
 }
 """Records that mean something else here, with the reason."""
-JUDGED = {SLICES: 33, PARTS: 31, BEFORE: 4, "by name": 2, "": 70}
+JUDGED = {PARTS: 31, BEFORE: 4, "by name": 4, "": 101}
 
 
 @functools.cache
@@ -38,7 +39,6 @@ def _reason(record: dict[str, Any]) -> str:
     rows = (
         (len(record["podSets"]) > 1, PARTS),
         ("previousAssignment" in asked, BEFORE),
-        (any("lice" in key for key in asked.get("topologyRequest") or {}), SLICES),
         (record["name"] in NOT_JUDGED, "by name"),
     )
     return next((reason for wrong, reason in rows if wrong), "")
@@ -54,6 +54,19 @@ def _job(count: int, pods: Raw, **annotations: str) -> Raw:
         "kind": "Job",
         "metadata": {"name": "job", "annotations": {f"coterie.dev/{k.replace('_', '-')}": v for k, v in annotations.items()}},
         "spec": {"parallelism": count, "completions": count, "template": {"spec": {**pods, "restartPolicy": "Never"}}},
+    }
+
+
+def _slices(request: dict[str, Any]) -> dict[str, str]:
+    """Give Kueue's slices by Kueue's own annotations."""
+    layers = request.get("podsetSliceRequiredTopologyConstraints")
+    if layers:
+        return {"kueue.x-k8s.io/podset-slice-required-topology-constraints": json.dumps(layers)}
+    if "podSetSliceRequiredTopology" not in request:
+        return {}
+    return {
+        "kueue.x-k8s.io/podset-slice-required-topology": request["podSetSliceRequiredTopology"],
+        "kueue.x-k8s.io/podset-slice-size": str(request["podSetSliceSize"]),
     }
 
 
@@ -75,6 +88,7 @@ def _planned(record: dict[str, Any]) -> GangReport:
     }
     required = (asked.get("topologyRequest") or {}).get("required")
     job = _job(asked["count"], pods, min_member=str(asked["count"]), **({"required_topology": required} if required else {}))
+    job["metadata"]["annotations"] |= _slices(asked.get("topologyRequest") or {})
     rows = [{"topologyKey": key, "weight": 10 ** (len(levels) - 1 - at)} for at, key in enumerate(levels)]
     policy = {"apiVersion": "scheduling.run.ai/v1", "kind": "TopologyPolicy", "metadata": {"name": "p"}, "spec": {"preferredTopology": rows}}
     topology = {

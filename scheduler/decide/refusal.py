@@ -154,10 +154,11 @@ def _segments(ask: Ask, layer: int, solution: Solution) -> Unplaced:
     gang, (segment, wish) = ask.gang, ask.demand.segments[layer]
     parts = cut(gang.members, segment)
     largest = max(len(part) for part in parts)
-    # Every domain is asked what it could hold of one segment, were it alone there.
-    alone = replace(gang, members=gang.pending, min_member=largest)
-    free = arrays(ask.snapshot, gang, ask.demand.levels, ask.checks)
-    listed = room.rooms(ask.snapshot, alone, replace(ask.demand, levels=(replace(wish, required=True),)), free, ask.checks)
+    whole = max((tuple(m for m in part if m.pod.node is None) for part in parts), key=len)
+    listed = _held(ask, wish, gang.pending, len(whole))
+    # What is short is said of one segment, were it alone there.
+    short = {r.domain: r.short for r in _held(ask, wish, whole, len(whole))}
+    listed = tuple(replace(r, short=short[r.domain] if r.room < len(whole) else {}) for r in listed)
     most = len(gang.fixed) + _most(ask)
     several = f"each of the {len(parts)} segments" if len(parts) > 1 else "the one segment"
     message = (
@@ -165,6 +166,13 @@ def _segments(ask: Ask, layer: int, solution: Solution) -> Unplaced:
         f"{_needed(gang)} needed, {most} fit so. {_roomiest(wish, listed)}"
     )
     return _unplaced(gang, "SegmentsDoNotFit", message, solution=solution, fits=most, rooms=listed)
+
+
+def _held(ask: Ask, wish: Wish, pending: tuple[Member, ...], needed: int) -> tuple[Room, ...]:
+    """Return how many of these members, of which a segment needs so many, each domain of its level could hold."""
+    gang = replace(ask.gang, members=pending, min_member=needed)
+    made = arrays(ask.snapshot, gang, ask.demand.levels, ask.checks)
+    return room.rooms(ask.snapshot, gang, replace(ask.demand, levels=(replace(wish, required=True),)), made, ask.checks)
 
 
 def _roomiest(wish: Wish, listed: tuple[Room, ...]) -> str:

@@ -1,33 +1,40 @@
 """Explains one gang that exists: decides what is pending of it on the cluster as it is, or shows where it runs and what its record says.
 
 Like the dry run (`scheduler.dryrun`), but nothing is planned anew: the pods are those of the cluster, with their own scheduler names.
+The cluster is seen as the running scheduler sees it: seats that open records promise are taken, and pods for which a node is being
+emptied hold room there.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from scheduler import report as reports
 from scheduler.decide.relax import Neighbours
 from scheduler.dryrun import Answer, Question, decisions, snapshot_of
+from scheduler.kube.bindings.judge import judge
 from scheduler.kube.bindings.records import placement, record_name, timestamp
 from scheduler.kube.group import grouping
 from scheduler.replay import Document, world
 from scheduler.report import GangReport, PlacementReport
 from scheduler.state.gang import Advice, Gang
+from scheduler.state.objects import Pod
 from scheduler.state.problems import BadInput, InputProblem
 from scheduler.state.record import Record
+from scheduler.state.snapshot import Snapshot
 from scheduler.state.world import World
 
 _SHOWN: Final = 5
 
 
-def explain(name: str, question: Question, *, scheduler_name: str = "coterie") -> Answer:
+def explain(name: str, question: Question, *, scheduler_name: str = "coterie", now: float = 0.0) -> Answer:
     """Explain the gangs of that name in the question's namespace: a gang's own name, its workload's or its PodGroup's.
 
-    Raises `BadInput`, also when there is no such gang (with the names that are near).
+    ``now`` (seconds since the epoch) tells which promised seats are past their deadline; at 0 none is. Raises `BadInput`, also
+    when there is no such gang (with the names that are near).
     """
     given = world(question.cluster, planned=False, namespace=question.namespace)
     snapshot = snapshot_of(given, question.levels)
@@ -38,11 +45,13 @@ def explain(name: str, question: Question, *, scheduler_name: str = "coterie") -
     if not gangs:
         raise BadInput(_nobody(name, question.namespace, everyone, given.world, scheduler_name))
     records = _records(question.cluster)
+    snapshot = _promised(snapshot, given.world, records, (*found.gangs, *found.settled), without=gangs, now=now)
     everything = grouping.gangs(given.world, scheduler_name=None)
     neighbours = Neighbours(gangs=(*everything.gangs, *everything.settled), budgets=tuple(given.world.budgets.values()))
+    nominated = [p for p in given.world.pods.values() if p.node is None and p.nominated_node is not None and not p.finished]
     rows = [
         _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records)
-        for done in decisions(snapshot, gangs, question, neighbours)
+        for done in decisions(snapshot, gangs, question, neighbours, _others(nominated, gangs))
     ]
     report = PlacementReport(cluster=reports.cluster_of(snapshot), gangs=rows, advice=[reports.advice_row(a) for a in found.advice])
     return Answer(report=report, snapshot=snapshot)
@@ -68,6 +77,29 @@ def _nobody(name: str, namespace: str, gangs: Iterable[Gang], known: World, sche
     else:
         expected = f"a gang of namespace {namespace}, which has none with schedulerName {scheduler_name}; choose another one with -n"
     return InputProblem(object="gang", field="name", found=name, expected=expected)
+
+
+def _promised(
+    snapshot: Snapshot, known: World, records: Mapping[tuple[str, str], Record], gangs: Iterable[Gang], *, without: Iterable[Gang], now: float
+) -> Snapshot:
+    """Count the seats of open records as taken, as long as they are possible, but for those of the gangs that are explained."""
+    named = {(pod.namespace, pod.name): pod for pod in known.pods.values()}
+    by_record = {(gang.namespace, record_name(gang)): gang for gang in gangs}
+    own = {(gang.namespace, record_name(gang)) for gang in without}
+    for key, record in sorted(records.items()):
+        if key in own:
+            continue
+        verdict = judge(record, by_record.get(key), lambda namespace, name: named.get((namespace, name)), snapshot, now=now)
+        if verdict.action in ("forward", "wait"):
+            taken = {claim.pod.uid: replace(claim.pod, node=claim.node) for claim in verdict.claims}
+            snapshot = snapshot.changed(taken)
+    return snapshot
+
+
+def _others(nominated: Iterable[Pod], gangs: Iterable[Gang]) -> list[Pod]:
+    """Leave out the members of the gangs that are explained; the others in order of their names."""
+    own = {member.pod.uid for gang in gangs for member in gang.members}
+    return sorted((pod for pod in nominated if pod.uid not in own), key=lambda pod: (pod.key, pod.uid))
 
 
 def _records(cluster: Iterable[Document]) -> dict[tuple[str, str], Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
@@ -41,4 +42,6 @@ def explain(
             budget=Budget(deterministic_seconds=budget),
             levels=load(config).custom_levels,
         )
-        raise typer.Exit(tell(explained(gang, question), output, html))
+        # A snapshot file is explained as of its own time, which it does not tell: no deadline in it has passed.
+        now = 0.0 if cluster else time.time()
+        raise typer.Exit(tell(explained(gang, question, now=now), output, html))

@@ -95,7 +95,7 @@ def snapshot(path: Path) -> replay.Sorted:
             1,
             "spec.leaderWorkerTemplate.workerTemplate.spec.containers[0].resources.limits.nvidia.com/gpu",
             "1000",
-            "2^63-1",
+            "2^60",
         ),
         (json.dumps(lws(workerTemplate={"spec": {}})), 1, "spec.leaderWorkerTemplate", "null", "at least one container"),
         (json.dumps(lws(workerTemplate=None)), 1, "spec.leaderWorkerTemplate.workerTemplate", "null", "a mapping"),

@@ -23,6 +23,7 @@ PODS: Final = "pods"
 Json = dict[str, Any]
 _BYTES: Final = ("memory", "ephemeral-storage")
 _LWS: Final = "leaderworkerset.sigs.k8s.io"
+_SEGMENT_LEVEL: Final = "coterie.dev/segment-required-topology"
 _GROUP: Final = "gang"
 
 
@@ -172,8 +173,7 @@ def _member(world: SmallWorld, rank: int) -> Json:
         annotations = {f"{_LWS}/size": str(len(world.members))}
     if world.subgroups:
         ((size, key),) = world.segments
-        own = {"subgroup-size": str(size), "subgroup-policy-type": world.subgroups, "subgroup-exclusive-topology": key}
-        annotations |= {f"{_LWS}/{name}": value for name, value in own.items()}
+        annotations |= {f"{_LWS}/subgroup-size": str(size), f"{_LWS}/subgroup-policy-type": world.subgroups, _SEGMENT_LEVEL: world.level(key)}
     where = {"nodeName": member.node} if member.node is not None else {}
     return _pod(pod_name(world, rank), {**_spec(world.shapes[member.shape]), **where}, labels, annotations)
 
@@ -194,7 +194,7 @@ def _leader_worker_set(world: SmallWorld) -> Json:
     if world.subgroups:
         ((size, key),) = world.segments
         template["subGroupPolicy"] = {"subGroupSize": size, "subGroupPolicyType": world.subgroups}
-        annotations[f"{_LWS}/subgroup-exclusive-topology"] = key
+        annotations[_SEGMENT_LEVEL] = world.level(key)
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",

@@ -18,7 +18,7 @@ def explain(
     output: Output = Format.table,
     html: Html = None,
     config: ConfigFile = None,
-    budget: Annotated[float, typer.Option(min=0.001, help="Deterministic seconds of solving per gang.")] = 5.0,
+    budget: Annotated[float, typer.Option(min=0.001, max=1e6, help="Deterministic seconds of solving per gang.")] = 5.0,
 ) -> None:
     """Explain a gang of the cluster: decide what is pending of it as things stand now, or show its seats, cost and record.
 

@@ -19,7 +19,7 @@ def plan(
     html: Html = None,
     config: ConfigFile = None,
     per_node: Annotated[bool, typer.Option("--per-node", help="Add a verdict per role and node.")] = False,
-    budget: Annotated[float, typer.Option(min=0.001, help="Deterministic seconds of solving per gang.")] = 5.0,
+    budget: Annotated[float, typer.Option(min=0.001, max=1e6, help="Deterministic seconds of solving per gang.")] = 5.0,
 ) -> None:
     """Say where every pod of a manifest would go, at what cost and with what proof; or why not, and what would help.
 

@@ -23,6 +23,8 @@ from scheduler.state.snapshot import Snapshot
 SYSTEM: Final = "kube-system"
 UNIT: Final = 2**22
 """Price of one GPU; a pod costs 1 beside its GPUs, so that fewer pods are better among equals."""
+MOST_GPUS: Final = 2**20
+"""More GPUs of one pod are priced as so many: prices of a hundred thousand pods stay below 2^60."""
 _OWNED_BY_NODE: Final = ("DaemonSet", "Node")
 """Owners that put a deleted pod back on the same node."""
 
@@ -63,7 +65,7 @@ class Company:
 
 def price(pods: Iterable[Pod]) -> int:
     """Return GPUs disturbed, then the number of pods, as one number."""
-    return sum(pod.used.amount(GPU) * UNIT + 1 for pod in pods)
+    return sum(min(pod.used.amount(GPU), MOST_GPUS) * UNIT + 1 for pod in pods)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from scheduler.decide.counting import Bools, Ground, Ints
-from scheduler.decide.relax_disturb import UNIT
+from scheduler.decide.relax_disturb import MOST_GPUS, UNIT
 from scheduler.state.resources import GPU
 
 NEVER: Final = 2**60
@@ -127,7 +127,7 @@ def bounds(shape: Shape, spare: Ints, most: Ints, allowed: Bools, grain: Ints) -
         k = ground.resources.index(GPU)
         short = np.where(shape.asked[:, k] > 0, np.maximum(0, shape.asked[:, k] - spare[:, k, None]), 0)
         least, step = grain[0][:, None], grain[1][:, None]
-        price += np.where(short > 0, np.maximum(least, -(-short // step) * step), 0) * UNIT
+        price += np.where(short > 0, np.minimum(MOST_GPUS, np.maximum(least, -(-short // step) * step)), 0) * UNIT
     flat = np.where(fits, price, NEVER).reshape(len(spare), *shape.counts, *(1 for _ in shape.watched))
     return np.broadcast_to(flat, (len(spare), *shape.dims))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from math import inf
+from typing import Final, Protocol
 
 from scheduler.solve.bounds import Bounds
 from scheduler.solve.instance import Instance
 from scheduler.solve.problem import Problem
 from scheduler.solve.solution import Load, Part, Solution
+
+_MOST_WORKERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,14 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Refuse budgets that cannot be meant."""
-        if not self.deterministic_seconds > 0:
-            raise ValueError(f"budget: deterministic_seconds: found {self.deterministic_seconds}, expected more than 0")
-        if self.wall_seconds is not None and not self.wall_seconds > 0:
-            raise ValueError(f"budget: wall_seconds: found {self.wall_seconds}, expected more than 0 or none")
-        if self.workers < 1:
-            raise ValueError(f"budget: workers: found {self.workers}, expected at least 1")
+        if not 0 < self.deterministic_seconds < inf:
+            raise ValueError(f"budget: deterministic_seconds: found {self.deterministic_seconds}, expected a number above 0")
+        if self.wall_seconds is not None and not 0 < self.wall_seconds < inf:
+            raise ValueError(f"budget: wall_seconds: found {self.wall_seconds}, expected a number above 0, or None")
+        for name, least, most in (("seed", 0, 2**31 - 1), ("workers", 1, _MOST_WORKERS)):
+            number = getattr(self, name)
+            if not isinstance(number, int) or not least <= number <= most:
+                raise ValueError(f"budget: {name}: found {number}, expected a whole number from {least} to {most}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

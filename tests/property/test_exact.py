@@ -5,19 +5,16 @@ from __future__ import annotations
 import pytest
 
 from scheduler import plan
-from scheduler.bench.exact import decided, judged
+from scheduler.bench.exact import judged
 from scheduler.bench.families import ELASTIC_LEADER, FAMILIES, Family, draw
 from scheduler.bench.oracle import most, optimum
 from scheduler.bench.small import SmallWorld, cluster, objects, pod_name
 from scheduler.report import GangReport
-from scheduler.state.plan import Placed
 from tests.property.naive import broken, cost
 
 WORLDS = 500
 EACH = -(-WORLDS // len(FAMILIES))
 CONTRADICTED = ("MembersSplit", "UnknownLevel")
-SEGMENTS = False
-"""Whether segments are placed; until they are, they are refused by name."""
 
 
 def planned(world: SmallWorld) -> GangReport:
@@ -29,9 +26,6 @@ def planned(world: SmallWorld) -> GangReport:
 def test_a_plan_is_the_optimum_and_a_refusal_is_confirmed(family: Family) -> None:
     for number in range(EACH):
         world = draw(0, number, family)
-        if world.segments and not SEGMENTS:
-            assert not isinstance(decided(world), Placed)
-            continue
         row, best = planned(world), optimum(world)
         if best is None:
             assert row.status == "INFEASIBLE", (world, row)

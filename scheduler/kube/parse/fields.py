@@ -19,6 +19,8 @@ Amounts = dict[str, object]
 PositiveInt = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Weight = Annotated[int, Field(ge=1, le=1_000_000)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 
 
 @with_config(STRICT)
@@ -95,8 +97,8 @@ class ResourceFields(TypedDict, total=False):
 class PortFields(TypedDict, total=False):
     """ports[] of a container."""
 
-    containerPort: int | None
-    hostPort: int | None
+    containerPort: Port | None
+    hostPort: Port | None
     protocol: str | None
     hostIP: str | None
 
@@ -240,7 +242,7 @@ class PodSpecFields(TypedDict, total=False):
 
     nodeName: str | None
     schedulerName: str | None
-    priority: int | None
+    priority: Priority | None
     priorityClassName: str | None
     nodeSelector: StringMap | None
     affinity: AffinityFields | None

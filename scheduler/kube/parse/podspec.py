@@ -159,6 +159,6 @@ def _raise_to(vector: Vector, other: Vector) -> None:
 def _finished(vector: Vector) -> Resources:
     for name, value in vector.items():
         if value > LARGEST:
-            raise Refused("spec.containers", value, f"containers that ask for at most 2^63-1 of {name} together")
+            raise Refused("spec.containers", value, f"containers that ask for at most 2^60 of {name} together")
     vector[PODS] = 1
     return Resources(vector)

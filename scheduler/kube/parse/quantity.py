@@ -1,7 +1,7 @@
 """Kubernetes quantities as whole numbers: cpu in thousandths, everything else in units, rounded up as Kubernetes rounds.
 
 The grammar is apimachinery's (sign, digits, fraction, then a binary suffix, a decimal suffix or an exponent). What cannot be
-meant (a word, a negative amount, more than a signed 64-bit integer holds) is a ValueError whose text says what is expected.
+meant (a word, a negative amount, more than 2^60) is a ValueError whose text says what is expected.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import re
 from functools import lru_cache
 from typing import Final
 
-LARGEST: Final = 2**63 - 1
-"""The largest amount that Kubernetes, and the arrays of the solver, can hold."""
+LARGEST: Final = 2**60
+"""The largest amount that is read. Kubernetes goes on to 2^63-1, but differences and sums of two are exact in 64 bits only up to here:
+an exbibyte of memory."""
 
 CPU: Final = "cpu"
 _NATIVE: Final = frozenset({CPU, "memory", "ephemeral-storage", "storage", "pods"})
@@ -25,8 +26,8 @@ _LONGEST: Final = 64
 _STEEPEST: Final = 40
 """Exponents beyond it are out of range whatever the digits say (at most 64 of them)."""
 
-EXPECTED: Final = 'a quantity such as "500m", "8" or "64Gi", from 0 to 2^63-1'
-EXPECTED_WHOLE: Final = "a whole number of devices, from 0 to 2^63-1"
+EXPECTED: Final = 'a quantity such as "500m", "8" or "64Gi", from 0 to 2^60'
+EXPECTED_WHOLE: Final = "a whole number of devices, from 0 to 2^60"
 
 
 def is_extended(name: str) -> bool:

@@ -16,6 +16,7 @@ from scheduler.kube.parse.documents import Document, unfold
 from scheduler.kube.parse.group_fields import PolicySpec, RunAiSpec
 from scheduler.kube.parse.kinds import Kind, find, group_of, named
 from scheduler.kube.parse.reading import object_name
+from scheduler.kube.parse.wire_workloads import MOST_PODS
 from scheduler.state.disruption import DisruptionBudget
 from scheduler.state.gang import Advice
 from scheduler.state.ids import NodeName, PodUid
@@ -72,6 +73,7 @@ class _Sorter:
         self._workloads: dict[tuple[str, str, str], Workload] = {}
         self._priorities: dict[str, int] = dict(SYSTEM_PRIORITIES)
         self._budgets: dict[tuple[str, str], DisruptionBudget] = {}
+        self._expanded = 0
         self._levels: list[Mapping[str, Any]] = []
         self._ignored: list[str] = []
         self._advice: list[Advice] = []
@@ -180,12 +182,21 @@ class _Sorter:
         self._workloads[found.kind, found.namespace, found.name] = found
         if not self._planned:
             return
+        self._check_total(found, document)
         for raw in expand.pods_of(document.raw, self._namespace):
             pod = wire.pod(raw, planned=True, namespace=self._namespace)
             self._add(pod)
             if found.size is not None and found.size > 1 and pod.labels.get(names.LWS_WORKER_INDEX) == "0":
                 self._workers_of(pod, found.size - 1)
         self._advise(document, expand.scheduler_fields(document.raw), found.templates)
+
+    def _check_total(self, found: Workload, document: Document) -> None:
+        """Refuse more pods in all than one workload may have, before any of them is made."""
+        count = (found.size or 1) * (found.replicas or 0)
+        if self._expanded + count > MOST_PODS:
+            shown = f"{count:,} pods beside {self._expanded:,} of the workloads before it"
+            raise document.problem(field="spec", found=shown, expected=f"at most {MOST_PODS:,} pods to plan in all")
+        self._expanded += count
 
     def _workers_of(self, leader: Pod, replicas: int) -> None:
         """Add the StatefulSet that leads from a group's workers to their leader, as the controller makes it; no UID fits any."""

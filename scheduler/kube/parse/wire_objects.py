@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Final, Required
+from typing import Final, Required
 
-from pydantic import Field, TypeAdapter, with_config
+from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from scheduler.kube.parse import shared
-from scheduler.kube.parse.fields import STRICT, Metadata, NodeFields, PodFields, PodSpecFields, PodStatusFields
+from scheduler.kube.parse.fields import STRICT, Metadata, NodeFields, PodFields, PodSpecFields, PodStatusFields, Priority
 from scheduler.kube.parse.head import DEFAULT_NAMESPACE, read_head, salvaged_head, text, whole
 from scheduler.kube.parse.naming import check_labels
 from scheduler.kube.parse.podspec import amounts, reports_resources, used
@@ -27,7 +27,7 @@ class _PriorityClass(TypedDict, total=False):
     """scheduling.k8s.io/v1 PriorityClass."""
 
     metadata: Required[Metadata]
-    value: Required[Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]]
+    value: Required[Priority]
     globalDefault: bool | None
 
 

@@ -39,7 +39,7 @@ class Snapshot:
         for pod in self.pods.values():
             if pod.node is not None:
                 found.setdefault(pod.node, []).append(pod)
-        return {name: in_order(pods) for name, pods in found.items()}
+        return {name: in_order(pods) if len(pods) > 1 else tuple(pods) for name, pods in found.items()}
 
     @cached_property
     def used(self) -> Mapping[NodeName, Resources]:

@@ -85,9 +85,12 @@ class Climb:
     @classmethod
     def of(cls, chain: Chain, store: Store, tables: Ints, spaces: tuple[Space, ...], *, count: Ints, core: tuple[int, int] | None) -> Climb:
         """Prepare the content of all groups."""
-        rows, own, inner, taken = [], [], [], 0
+        rows: list[Cut] = []
+        own: list[Cut] = []
+        inner, taken = [], 0
         for depth in chain.depths[:-1]:
-            own.append(Cut.of(depth.price, *(step.allowed for step in depth.steps)))
+            price = depth.price if own else np.zeros_like(depth.price)  # what cells add is paid at the end
+            own.append(Cut.of(price, *(step.allowed for step in depth.steps)))
             rows.append(Cut.of(np.diff(depth.child), depth.index, depth.price, *(step.allowed for step in depth.steps)))
             taken += len(depth.steps)
             inner.append(spaces[taken])
@@ -110,7 +113,7 @@ class Climb:
         )
 
     def curves(self, at: int, groups: Ints) -> Ints:
-        """Return the numbers of the curves of groups of one depth, all that they add included."""
+        """Return the numbers of the curves of groups of one depth, all that they add included, but for what cells add."""
         if at == len(self.chain.depths) - 1:
             return self.store.numbers(self.store.domains, self._run_keys(groups), lambda new: self._runs(groups[new]))
         return self.store.numbers(self.store.domains, self._keys(at, groups), lambda new: self._made(at, groups[new]))
@@ -161,8 +164,21 @@ class Climb:
 
     def _made(self, at: int, groups: Ints) -> Ints:
         depth = self.chain.depths[at]
-        ids = self.merged(at, groups)[1]
-        return self._priced(self._stepped(depth, groups, ids), depth.price[groups])
+        ids = self._stepped(depth, groups, self.merged(at, groups)[1])
+        return self._priced(ids, depth.price[groups]) if at else ids
+
+    def cells(self) -> list[Ints]:
+        """Return the whole curve of every cell."""
+        price = self.chain.depths[0].price
+        ids = self.curves(0, np.arange(len(price))).tolist()
+        return [self._paid(self.store.one(number)[None], price[cell : cell + 1])[0] for cell, number in enumerate(ids)]
+
+    def values(self, cells: Ints, amount: tuple[int, ...]) -> Ints:
+        """Return the price of an amount in each of these cells."""
+        if len(cells) == 1:
+            return np.array([self.value(int(cells[0]), amount)], dtype=np.int64)
+        found = self.store.at(self.curves(0, cells), amount) + self.chain.depths[0].price[cells]
+        return np.asarray(np.minimum(found, NEVER))
 
     def value(self, cell: int, amount: tuple[int, ...]) -> int:
         """Return the price of an amount in one cell, by the last sum at this amount alone: its whole curve is not made."""

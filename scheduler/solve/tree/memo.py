@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from scheduler.solve.problem import Ints
-from scheduler.solve.tree.kernels import fewest_nodes, split
+from scheduler.solve.tree.kernels import NEVER, fewest_nodes, split
 
 DEFAULT_BYTES: Final = 2**27
 _ENTRY: Final = 150
@@ -22,7 +22,7 @@ _ENTRY: Final = 150
 _SIZES: Final = np.array([0, *sorted({2**b for b in range(22)} | {3 * 2**b for b in range(21)})], dtype=np.int64)
 """What an axis is rounded up to, so that many curves share a box."""
 
-Key = TypeVar("Key", bound=Hashable)
+Key = TypeVar("Key", bound=tuple[Hashable, ...])
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -127,6 +127,16 @@ class Store:
         """Return curves of one box."""
         return self.pools[int(self.pool[ids[0]])].get(self.slot[ids])
 
+    def at(self, ids: Ints, amount: tuple[int, ...]) -> Ints:
+        """Return the price of one amount in each of these curves."""
+        found = np.full(len(ids), NEVER, dtype=np.int64)
+        for number in np.unique(self.pool[ids]).tolist():
+            pool = self.pools[number]
+            if all(n < size for n, size in zip(amount, pool.box, strict=True)):
+                where = np.flatnonzero(self.pool[ids] == number)
+                found[where] = pool.rows[self.slot[ids[where]], np.ravel_multi_index(amount, pool.box)]
+        return found
+
     def split(self, left: int, right: int, amount: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the first division of an amount between two curves that has the least price."""
         key = (left, right, amount)
@@ -140,6 +150,7 @@ class Store:
         if new:
             made = make(np.fromiter(new.values(), dtype=np.int64, count=len(new)))
             known.update(zip(new, made.tolist(), strict=True))
+            self.weight += sum(len(part) for key in new for part in key if isinstance(part, bytes))
         return np.array([known[key] for key in keys], dtype=np.int64)
 
 

@@ -69,27 +69,33 @@ def solve(instance: Instance, budget: Budget, memo: Memo) -> Solution:
     if not len(instance.play):
         return _infeasible("no node holds a pod of the gang")
     climb = found.climb(memo)
-    cells = np.arange(len(found.chain.depths[0].child) - 1)
     if problem.elastic:
-        return _elastic(instance, found, climb, [climb.store.one(i) for i in climb.curves(0, cells).tolist()], memo)
+        return _elastic(instance, found, climb, memo)
     whole = tuple(found.spaces[0].limit.tolist())
-    if len(cells) == 1:
-        values = np.array([climb.value(0, whole)])
-    else:
-        values = np.array([_value(climb.store.one(i), whole) for i in climb.curves(0, cells).tolist()])
-    best = int(values.argmin())
-    if values[best] >= NEVER:
+    cells = _roomy(instance, found)
+    values = climb.values(cells, whole)
+    best = int(values.argmin()) if len(values) else 0
+    if not len(values) or values[best] >= NEVER:
         return _infeasible("no domain holds all pods, by an exact table for each")
-    return _Best(plan=found, climb=climb, cell=best, amount=whole, value=int(values[best])).placed(problem)
+    return _Best(plan=found, climb=climb, cell=int(cells[best]), amount=whole, value=int(values[best])).placed(problem)
 
 
-def _elastic(instance: Instance, found: Plan, climb: Climb, curves: list[Ints], memo: Memo) -> Solution:
+def _roomy(instance: Instance, found: Plan) -> Ints:
+    """Return the cells that sums do not refuse; those that they refuse are not opened."""
+    count, classes, start = instance.problem.count, found.chain.classes, found.chain.depths[0].start[:-1]
+    room = instance.rooms.single[:, classes] * instance.nodes[classes]
+    most = instance.rooms.most[classes] * instance.nodes[classes]
+    enough = (np.add.reduceat(room, start, axis=1) >= count[:, None]).all(axis=0)
+    return np.flatnonzero(enough & (np.add.reduceat(most, start) >= count.sum()))
+
+
+def _elastic(instance: Instance, found: Plan, climb: Climb, memo: Memo) -> Solution:
     """Place the core at the least cost, then as many as fit.
 
     Among cells with a best core, one that holds all pods, or one that all its pods fill to the last, is mostly the answer:
     what is best there holds a best core too. Else the core is counted beside the others, in a larger table.
     """
-    problem = instance.problem
+    problem, curves = instance.problem, climb.cells()
     core = np.array([_core(problem, curve) for curve in curves], dtype=np.int64)
     if core.min() >= NEVER:
         return _infeasible("no domain holds a core, by an exact table for each")
@@ -149,9 +155,7 @@ def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
     found = plan(derived(inner))
     if isinstance(found, str):
         return None
-    climb = found.climb(Memo())
-    curve = climb.store.one(int(climb.curves(0, np.zeros(1, dtype=np.int64))[0]))
-    return _core(inner, curve) // found.scale.cost
+    return _core(inner, found.climb(Memo()).cells()[0]) // found.scale.cost
 
 
 def _beside(instance: Instance, memo: Memo) -> Solution:
@@ -161,10 +165,8 @@ def _beside(instance: Instance, memo: Memo) -> Solution:
     if isinstance(found, str):
         return _inexpressible(f"the best placement of all pods holds no best core, and {found}")
     climb = found.climb(memo)
-    cells = np.arange(len(found.chain.depths[0].child) - 1)
     best: tuple[int, int, int, int, tuple[int, ...]] | None = None
-    for cell, number in zip(cells.tolist(), climb.curves(0, cells).tolist(), strict=True):
-        curve = climb.store.one(number)
+    for cell, curve in enumerate(climb.cells()):
         there = np.flatnonzero((curve < NEVER) & _with_core(problem, curve.shape))
         values, pods = curve.ravel()[there], _sums(curve).ravel()[there]
         for i in np.lexsort((values, -pods, values // found.scale.core))[:1].tolist():

@@ -38,7 +38,7 @@ class Options:
     seed: int = 0
     runs: int = 5
     shrink: int = 1
-    instances: int = 100
+    instances: int = 500
     """Random instances of each family and grade of spare room, where a scenario counts instances and not runs."""
     data: Path | None = None
     """Folder with the published data of others, where a scenario measures on some."""

@@ -12,6 +12,7 @@ from scheduler.bench.measure import Fact, Options, Row, environment
 from scheduler.bench.nested import nesting
 from scheduler.bench.openb.scenario import openb
 from scheduler.bench.openb.traces import folder
+from scheduler.bench.quality import quality
 from scheduler.bench.shell import demo, importing, topology
 from scheduler.bench.syncing import syncing
 from scheduler.bench.unplaceable import unplaceable
@@ -46,6 +47,7 @@ class Measured:
 
 DECIDE: Final = "256 pods warm on 1k, 10k, 100k nodes: at most 2, 10, 100 ms, cold ten times that; 3 kB a node and 1.5 kB a pod"
 NO: Final = "a proof and what would help within 50 ms"
+QUALITY: Final = "none refused, domains as few as can be, all decided within the budget"
 SCENARIOS: Final = (
     Scenario(name="import", what="import the package in a fresh process", bound="at most 0.3 s", run=importing),
     Scenario(name="demo", what="plan the demo from the shell", bound="at most 3 s", run=demo),
@@ -54,6 +56,7 @@ SCENARIOS: Final = (
     Scenario(name="exact", what="decide small worlds, against trying every placement", bound="no mismatch", run=exact),
     Scenario(name="nested", what="decide 100 segments of 10, segment in rack, gang in block", bound="warm at most 5 ms", run=nesting),
     Scenario(name="unplaceable", what="ask for what a full cluster cannot hold, and for what just fits", bound=NO, run=unplaceable),
+    Scenario(name="quality", what="decide small gangs that all fit, by family and spare room", bound=QUALITY, run=quality),
     Scenario(name="sync", what="parse and cache 1,000 nodes and 10,000 pods", bound="at most 3 s", run=syncing),
 )
 OPENB: Final = Scenario(

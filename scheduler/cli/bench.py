@@ -34,7 +34,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Of the generated clusters.")] = 0,
     runs: Annotated[int, typer.Option(help="How often each thing is done; the median counts.")] = 5,
     shrink: Annotated[int, typer.Option(help="Divide all sizes by this: a quick try, for which the bounds mean little.")] = 1,
-    instances: Annotated[int, typer.Option(help="For quality: random instances of each family and grade of spare room.")] = 100,
+    instances: Annotated[int, typer.Option(help="For quality: random instances of each family and grade of spare room.")] = 500,
     data: Annotated[
         Path | None,
         typer.Option(

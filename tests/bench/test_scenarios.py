@@ -16,7 +16,7 @@ from scheduler.state.problems import BadInput
 from tests.bench.shapes import REPORT
 
 ROOT = Path(__file__).parents[2]
-TINY = Options(runs=2, shrink=500)
+TINY = Options(runs=2, shrink=500, instances=1)
 
 
 def coterie(*arguments: str) -> subprocess.CompletedProcess[str]:

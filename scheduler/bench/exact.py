@@ -48,16 +48,19 @@ class Verdict:
 
     family: str
     placed: bool
+    engine: str = ""
+    """Which engine decided."""
     mismatch: str = ""
 
 
 def exact(options: Options) -> Iterator[Row]:
-    """Decide worlds of every family and compare each with the oracle, one row a family."""
+    """Decide worlds of every family, twice, and compare with the oracle: one row a family."""
     count = max(1, options.size(WORLDS) // len(ALL))
     for family, verdicts in enumerate(_judged(options, count)):
         found = Counter("mismatches" if v.mismatch else "placed" if v.placed else "refused" for v in verdicts)
         wrong = [v.mismatch for v in verdicts if v.mismatch]
         facts: dict[str, Fact] = {"worlds": len(verdicts), "placed": found["placed"], "refused": found["refused"]}
+        facts |= {f"by {engine}": n for engine, n in sorted(Counter(v.engine for v in verdicts).items())}
         facts |= {"first": "; ".join(wrong[:_SHOWN])} if wrong else {}
         yield Row(what=f"{ALL[family].name}: mismatches", unit="instances", values=(len(wrong),), bound=0, facts=facts)
 
@@ -85,8 +88,14 @@ def _told(options: Options) -> Iterator[int]:
 
 
 def judged_worlds(seed: int, family: int, numbers: Iterable[int]) -> list[Verdict]:
-    """Draw worlds of one family of `ALL` and judge each."""
-    return [judged(draw(seed, number, ALL[family])) for number in numbers]
+    """Draw worlds of one family of `ALL` and judge each twice: as decided with what is kept from world to world, and by CP-SAT alone."""
+    kept, alone = engines.solver(), engines.solver("cpsat")
+    return [worse(judged(world, kept), judged(world, alone)) for world in (draw(seed, number, ALL[family]) for number in numbers)]
+
+
+def worse(one: Verdict, other: Verdict) -> Verdict:
+    """Return the first of two verdicts on one world, unless only the other has a mismatch."""
+    return replace(other, engine=one.engine) if other.mismatch and not one.mismatch else one
 
 
 def judged(world: SmallWorld, solver: Solver = engines.default) -> Verdict:
@@ -94,10 +103,19 @@ def judged(world: SmallWorld, solver: Solver = engines.default) -> Verdict:
     expected = optimum(world)
     try:
         plan = decided(world, solver)
-        placed, mismatch = isinstance(plan, Placed), _mismatch(world, plan, expected)
     except RefereeError as error:
-        placed, mismatch = True, f"the referee: {error}"
-    return Verdict(family=world.family, placed=placed, mismatch=f"{world.family} {world.number}: {mismatch}" if mismatch else "")
+        return Verdict(family=world.family, placed=True, engine=error.plan.decision.engine, mismatch=f"{_name(world)}: the referee: {error}")
+    mismatch = _mismatch(world, plan, expected)
+    return Verdict(
+        family=world.family,
+        placed=isinstance(plan, Placed),
+        engine=plan.decision.engine,
+        mismatch=f"{_name(world)}, {plan.decision.engine}: {mismatch}" if mismatch else "",
+    )
+
+
+def _name(world: SmallWorld) -> str:
+    return f"{world.family} {world.number}"
 
 
 def _mismatch(world: SmallWorld, plan: Plan, expected: Best | None) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from scheduler import plan
-from scheduler.bench.exact import judged
+from scheduler.bench.exact import decided, judged
 from scheduler.bench.families import ELASTIC_LEADER, FAMILIES, Family, draw
 from scheduler.bench.oracle import most, optimum
 from scheduler.bench.small import SmallWorld, cluster, objects, pod_name
 from scheduler.report import GangReport
+from scheduler.solve import engines
+from scheduler.state.plan import Unplaced
 from tests.property.naive import broken, cost
 
 WORLDS = 500
@@ -47,6 +49,27 @@ def keeps_the_rules(world: SmallWorld, row: GangReport) -> None:
     seats = {at: node for at in range(len(world.members)) if (node := node_of[pod_name(world, at)]) is not None}
     assert broken(world, seats) == [], world
     assert cost(world, seats) == row.cost, world
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_either_engine_alone_finds_the_optimum_where_it_has_words(family: Family) -> None:
+    """The tree programme keeps its curves from world to world, and says of few worlds that it cannot."""
+    forced = {engine: engines.solver(engine) for engine in engines.ENGINES if engine != "auto"}
+    lacking = dict.fromkeys(forced, 0)
+    for number in range(EACH):
+        world = draw(0, number, family)
+        best = optimum(world)
+        for engine, solver in forced.items():
+            found = decided(world, solver)
+            if isinstance(found, Unplaced) and found.reason == "EngineCannot":
+                lacking[engine] += 1
+            elif isinstance(found, Unplaced):
+                assert (found.status, best) == ("INFEASIBLE", None), (engine, world)
+            else:
+                assert best is not None, (engine, world)
+                assert (len(found.seats), found.cost, found.bound) == (best.placed, best.cost, best.cost), (engine, world)
+    assert lacking["cpsat"] == 0
+    assert lacking["tree"] <= EACH // 2
 
 
 def test_a_leader_is_in_the_core_of_an_elastic_gang() -> None:

@@ -99,7 +99,7 @@ def test_where_the_best_of_all_holds_no_best_core_the_core_is_counted_beside_it(
 def test_and_said_to_be_too_much_where_that_table_is_too_large() -> None:
     found = tree(apart(10))
     assert found.status is SolveStatus.INEXPRESSIBLE
-    assert found.why == "the best placement of all pods holds no best core, and the table of 20,301 amounts is too large"
+    assert found.why == "the best placement of all pods holds no best core, and the table of 10,201 amounts is too large"
 
 
 def test_costs_that_leave_no_room_for_harm_are_still_exact() -> None:

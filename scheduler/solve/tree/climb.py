@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,8 +11,10 @@ import numpy as np
 from scheduler.solve.problem import Ints
 from scheduler.solve.tree import kernels
 from scheduler.solve.tree.chain import Chain, Depth
+from scheduler.solve.tree.content import Content
 from scheduler.solve.tree.kernels import NEVER
-from scheduler.solve.tree.memo import Store, boxed
+from scheduler.solve.tree.memo import Store, alike, boxed
+from scheduler.solve.tree.runs import Runs
 
 _APART: Final = 64
 """More than any number of bits: neighbours that are no siblings never merge."""
@@ -31,23 +33,6 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cut:
-    """Rows of numbers as bytes, to be cut into keys."""
-
-    data: bytes
-    width: int
-
-    @classmethod
-    def of(cls, *columns: Ints) -> Cut:
-        """Lay columns side by side."""
-        return cls(data=np.stack(columns, axis=1).tobytes(), width=8 * len(columns))
-
-    def between(self, low: Ints, high: Ints) -> list[bytes]:
-        """Return the rows from each low to each high number."""
-        return [self.data[a:b] for a, b in zip((low * self.width).tolist(), (high * self.width).tolist(), strict=True)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Round:
     """One step of merging siblings: ``left[i]`` and its right neighbour became one."""
 
@@ -55,123 +40,53 @@ class Round:
     left: Ints
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Climb:
     """The curves of one chain."""
 
     chain: Chain
     store: Store
-    count: Ints
     core: tuple[int, int] | None
     """Where the core is counted beside the other pods: what a unit of cost is worth, and what one of the core's cost is."""
-    tables: Ints
-    """For each table of the chain its number in the store."""
     spaces: tuple[Space, ...]
     """By layer, outermost first; at the end, pods."""
     inner: tuple[Space, ...]
-    """What the children's curves count, by depth; at the end what nodes hold."""
-    form: tuple[tuple[int, ...], ...]
-    """The layers that are counted from each depth on."""
-    rows: tuple[Cut, ...]
-    """For each depth what makes a group differ from its siblings; in the last, runs."""
-    own: tuple[Cut, ...]
-    """For each depth what a group adds to what it is made of."""
-    nodes: Cut
-    sums: Ints
-    """Running sums of the node prices, one more than nodes. They may wrap around, differences do not."""
-    core_sums: Ints
-    """The same of what the core pays for its nodes."""
+    """What the children's curves count, by depth."""
+    content: Content
+    runs: Runs
 
     @classmethod
     def of(cls, chain: Chain, store: Store, tables: Ints, spaces: tuple[Space, ...], *, count: Ints, core: tuple[int, int] | None) -> Climb:
         """Prepare the content of all groups."""
-        rows: list[Cut] = []
-        own: list[Cut] = []
-        inner, taken = [], 0
-        for depth in chain.depths[:-1]:
-            price = depth.price if own else np.zeros_like(depth.price)  # what cells add is paid at the end
-            own.append(Cut.of(price, *(step.allowed for step in depth.steps)))
-            rows.append(Cut.of(np.diff(depth.child), depth.index, depth.price, *(step.allowed for step in depth.steps)))
-            taken += len(depth.steps)
-            inner.append(spaces[taken])
-        runs = chain.depths[-1]
-        rows.append(Cut.of(np.diff(runs.child), runs.index, tables[runs.table]))
-        return cls(
-            chain=chain,
+        taken = np.cumsum([len(depth.steps) for depth in chain.depths[:-1]]).tolist()
+        runs = Runs(
+            depth=chain.depths[-1],
             store=store,
-            count=count,
-            core=core,
             tables=tables,
-            spaces=spaces,
-            inner=(*inner, spaces[-1]),
-            form=tuple(tuple(step.layer for step in depth.steps) for depth in chain.depths),
-            rows=tuple(rows),
-            own=tuple(own),
-            nodes=Cut.of(chain.prices),
+            count=count,
+            limit=spaces[-1].limit,
             sums=np.append(0, np.cumsum(chain.prices)),
             core_sums=np.zeros(0, dtype=np.int64) if core is None else np.append(0, np.cumsum(chain.prices // core[0] * core[1])),
         )
+        inner = tuple(spaces[layers] for layers in taken)
+        return cls(chain=chain, store=store, core=core, spaces=spaces, inner=inner, content=Content.of(chain, tables), runs=runs)
 
     def curves(self, at: int, groups: Ints) -> Ints:
         """Return the numbers of the curves of groups of one depth, all that they add included, but for what cells add."""
-        if at == len(self.chain.depths) - 1:
-            return self.store.numbers(self.store.domains, self._run_keys(groups), lambda new: self._runs(groups[new]))
-        return self.store.numbers(self.store.domains, self._keys(at, groups), lambda new: self._made(at, groups[new]))
-
-    def _run_keys(self, groups: Ints) -> list[tuple[Hashable, ...]]:
-        runs = self.chain.depths[-1]
-        cuts = self.nodes.between(runs.child[groups], runs.child[groups + 1])
-        return list(zip(self.tables[runs.table[groups]].tolist(), cuts, strict=True))
-
-    def _keys(self, at: int, groups: Ints) -> list[tuple[Hashable, ...]]:
-        """Return all that each group is made of and adds."""
-        columns = [self.own[at].between(groups, groups + 1)]
-        low, high = groups, groups + 1
-        for depth, rows in zip(self.chain.depths[at:], (*self.rows[at + 1 :], self.nodes), strict=True):
-            low, high = depth.child[low], depth.child[high]
-            columns.append(rows.between(low, high))
-        return list(zip([self.form[at:]] * len(groups), *columns, strict=True))
-
-    def _runs(self, groups: Ints) -> Ints:
-        """Return the curves of equal nodes: the first so many, as their table says."""
-        runs, store = self.chain.depths[-1], self.store
-        tables = self.tables[runs.table[groups]]
-        count = runs.child[groups + 1] - runs.child[groups]
-        limit = self.spaces[-1].limit
-        single = np.stack([np.resize(store.tables[t].single, len(limit)) for t in tables.tolist()])
-        caps = np.minimum(limit, single * count[:, None])
-        boxes = boxed(caps, limit)
-        ids = np.zeros(len(groups), dtype=np.int64)
-        for where in _alike(np.column_stack((tables, boxes))):
-            box = tuple(boxes[where[0]].tolist())
-            first, most = runs.child[groups[where]][:, None], count[where][:, None]
-            nodes, of_core = self._needed(int(tables[where[0]]), box)
-            found = self.sums[first + np.minimum(nodes, most)] - self.sums[first]
-            if self.core is not None:
-                found += self.core_sums[first + np.minimum(of_core, most)] - self.core_sums[first]
-            ids[where] = store.add(np.where(nodes > most, NEVER, found).reshape(-1, *box), caps[where])
-        return ids
-
-    def _needed(self, table: int, box: tuple[int, ...]) -> tuple[Ints, Ints]:
-        """Return how many nodes of a table hold each amount, and how many of them the core in it takes."""
-        nodes = self.store.tables[table].nodes
-        if self.core is None:
-            return nodes[tuple(slice(n) for n in box)].ravel(), np.zeros(0, dtype=np.int64)
-        core, beside = np.split(np.indices(box).reshape(len(box), -1), 2)
-        inside = (core + beside <= self.count[:, None]).all(axis=0)
-        whole = nodes[tuple(np.minimum(core + beside, self.count[:, None]))]
-        return np.where(inside, whole, int(self.count.sum()) + 1), nodes[tuple(core)]
+        last = at == len(self.chain.depths) - 1
+        keys = self.content.keys(at, groups)
+        return self.store.numbers(self.store.domains, keys, lambda new: self.runs.curves(groups[new]) if last else self._made(at, groups[new]))
 
     def _made(self, at: int, groups: Ints) -> Ints:
         depth = self.chain.depths[at]
         ids = self._stepped(depth, groups, self.merged(at, groups)[1])
         return self._priced(ids, depth.price[groups]) if at else ids
 
-    def cells(self) -> list[Ints]:
-        """Return the whole curve of every cell."""
-        price = self.chain.depths[0].price
-        ids = self.curves(0, np.arange(len(price))).tolist()
-        return [self._paid(self.store.one(number)[None], price[cell : cell + 1])[0] for cell, number in enumerate(ids)]
+    def cells(self, cells: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """Give the whole curves of these cells, those of one box at a time, and which they are."""
+        ids, price = self.curves(0, cells), self.chain.depths[0].price[cells]
+        for where in alike(self.store.pool[ids][:, None]):
+            yield where, self._paid(self.store.many(ids[where]), price[where])
 
     def values(self, cells: Ints, amount: tuple[int, ...]) -> Ints:
         """Return the price of an amount in each of these cells."""
@@ -222,7 +137,7 @@ class Climb:
             caps = np.minimum(space.limit, store.caps[a, :axes] + store.caps[b, :axes])
             boxes = boxed(caps, space.limit)
             ids = np.zeros(len(new), dtype=np.int64)
-            for where in _alike(np.column_stack((store.pool[a], store.pool[b], boxes))):
+            for where in alike(np.column_stack((store.pool[a], store.pool[b], boxes))):
                 box = tuple(boxes[where[0]].tolist())
                 ids[where] = store.add(kernels.convolve(store.many(a[where]), store.many(b[where]), box), caps[where])
             return ids
@@ -262,7 +177,7 @@ class Climb:
             caps = np.minimum(possible, space.limit) * bits
             boxes = boxed(caps, space.limit)
             made = np.zeros(len(new), dtype=np.int64)
-            for where in _alike(np.column_stack((store.pool[ids[new]], boxes))):
+            for where in alike(np.column_stack((store.pool[ids[new]], boxes))):
                 curves = kernels.reindexed(store.many(ids[new][where]), space.sizes, tuple(boxes[where[0]].tolist()))
                 outside = (np.indices(curves.shape[1:]).reshape(1, len(space.limit), -1) > caps[where][:, :, None]).any(axis=1)
                 curves[outside.reshape(curves.shape)] = NEVER
@@ -273,7 +188,7 @@ class Climb:
 
     def _each(self, ids: Ints, change: Callable[[Ints, Ints], Ints], caps: Ints) -> Ints:
         made = np.zeros(len(ids), dtype=np.int64)
-        for where in _alike(self.store.pool[ids][:, None]):
+        for where in alike(self.store.pool[ids][:, None]):
             made[where] = self.store.add(change(self.store.many(ids[where]), where), caps[where])
         return made
 
@@ -283,13 +198,3 @@ def below(depth: Depth, groups: Ints) -> tuple[Ints, Ints]:
     start, count = depth.child[groups], depth.child[groups + 1] - depth.child[groups]
     parent = np.repeat(np.arange(len(groups)), count)
     return np.arange(int(count.sum())) + np.repeat(start - (np.cumsum(count) - count), count), parent
-
-
-def _alike(rows: Ints) -> Iterator[Ints]:
-    """Give the positions of equal rows, in order of their first."""
-    if len(rows) == 1:
-        yield np.zeros(1, dtype=np.int64)
-        return
-    order = np.lexsort(rows.T)
-    change = (rows[order][1:] != rows[order][:-1]).any(axis=1)
-    yield from np.split(order, np.flatnonzero(change) + 1)

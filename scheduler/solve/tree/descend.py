@@ -81,7 +81,7 @@ class Descent:
     def _fill(self, run: int, amount: Amount) -> None:
         """Load the first nodes of a run."""
         runs = self.climb.chain.depths[-1]
-        table = self.climb.store.tables[int(self.climb.tables[runs.table[run]])]
+        table = self.climb.store.tables[int(self.climb.runs.tables[runs.table[run]])]
         if self.climb.core is not None:
             core, beside = amount[: len(amount) // 2], amount[len(amount) // 2 :]
             amount = tuple(a + b for a, b in zip(core, beside, strict=True))

@@ -6,7 +6,7 @@ gangs with other counts are other stores, the least recently used are forgotten 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Final, TypeVar
@@ -157,6 +157,18 @@ class Store:
 def boxed(caps: Ints, limit: Ints) -> Ints:
     """Return the boxes, int64[B, axes], that hold these caps: each axis rounded up, plus one for nothing."""
     return np.asarray(np.minimum(_SIZES[np.searchsorted(_SIZES, caps)], limit) + 1)
+
+
+def alike(rows: Ints) -> Iterator[Ints]:
+    """Give the positions of equal rows, those of one kind at a time."""
+    if not len(rows):
+        return
+    if len(rows) == 1:
+        yield np.zeros(1, dtype=np.int64)
+        return
+    order = np.lexsort(rows.T)
+    change = (rows[order][1:] != rows[order][:-1]).any(axis=1)
+    yield from np.split(order, np.flatnonzero(change) + 1)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

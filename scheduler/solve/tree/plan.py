@@ -92,7 +92,8 @@ def _tables(instance: Instance) -> tuple[tuple[tuple[Pattern, ...], ...], Ints] 
 def _beside(problem: Problem) -> Space:
     """Return what is counted where pods may be left out: pods of each role in the core, then those beside it."""
     core = np.minimum(problem.count, problem.core - (problem.must.sum() - problem.must))
-    return Space(limit=np.concatenate((core, problem.count - problem.must)), sizes=np.zeros((2 * len(core), 0), dtype=np.int64))
+    least = np.maximum(problem.must, problem.core - (problem.total - problem.count))
+    return Space(limit=np.concatenate((core, problem.count - least)), sizes=np.zeros((2 * len(core), 0), dtype=np.int64))
 
 
 def _spaces(problem: Problem) -> tuple[Space, ...]:

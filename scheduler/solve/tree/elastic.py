@@ -1,0 +1,124 @@
+"""Where pods may be left out: the core at the least cost, then as many more as fit, then the least cost of all.
+
+Among cells with a best core, one that holds all pods, or one that its pods fill to the last, is mostly the answer: what is
+best there holds a best core too. Else the core is counted beside the other pods, in a larger table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from scheduler.solve.instance import Instance
+from scheduler.solve.instance import instance as derived
+from scheduler.solve.problem import Bools, Ints, Problem, Rows
+from scheduler.solve.solution import Load, Solution
+from scheduler.solve.tree.answers import Best, inexpressible, infeasible, roomy
+from scheduler.solve.tree.climb import Climb
+from scheduler.solve.tree.kernels import NEVER
+from scheduler.solve.tree.memo import Memo
+from scheduler.solve.tree.plan import Plan, plan
+
+Row: TypeAlias = tuple[int, int, int, int, tuple[int, ...]]
+"""Cost of the core, pods (negative), price, cell, amount: the least is the best."""
+
+
+def elastic(instance: Instance, found: Plan, climb: Climb, memo: Memo) -> Solution:
+    """Return the best placement; INEXPRESSIBLE where the larger table would be too large."""
+    problem = instance.problem
+    cells = roomy(instance, found, problem.must, problem.core)
+    core, most = _rooms(problem, climb, cells)
+    if core.min(initial=NEVER) >= NEVER:
+        return infeasible("no domain holds a core, by an exact table for each")
+    least = int(core.min()) // found.scale.cost
+    most[core // found.scale.cost > least] = -1
+    alone, pods = len(problem.count) == 1, int(most.max())
+    if alone or pods == problem.total:
+        amount = (pods,) if alone else tuple(problem.count.tolist())
+        values = np.where(most == pods, climb.values(cells, amount), NEVER)
+        at = int(values.argmin())
+        every = Best(plan=found, climb=climb, cell=int(cells[at]), amount=amount, value=int(values[at])).placed(problem)
+        if pods < problem.total or _least_core(problem, every.loads) == least:
+            return every
+    return _beside(instance, memo)
+
+
+def _rooms(problem: Problem, climb: Climb, cells: Ints) -> tuple[Ints, Ints]:
+    """Return for each cell the least price of a core, and the most pods.
+
+    With several roles the latter is a bound only, because the most pods may leave no room for a core.
+    """
+    core, most = np.full(len(cells), NEVER, dtype=np.int64), np.zeros(len(cells), dtype=np.int64)
+    for where, curves in climb.cells(cells):
+        grid = np.indices(curves.shape[1:])
+        pods = grid.sum(axis=0)
+        there = pods == problem.core
+        for role, must in enumerate(problem.must.tolist()):
+            there &= grid[role] >= must
+        core[where] = curves[:, there].min(axis=1, initial=NEVER)
+        most[where] = np.where(curves < NEVER, pods, 0).reshape(len(where), -1).max(axis=1)
+    return core, most
+
+
+def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
+    """Return the cost of the cheapest core among the pods of a placement, what running members cost aside."""
+    classes = np.array([load.node_class for load in loads], dtype=np.int64)
+    roles = len(problem.count)
+    inner = Problem(
+        count=problem.count,
+        must=problem.must,
+        need=problem.core,
+        request=np.eye(roles, dtype=np.int64),  # one slot for each pod placed: a core is a part of the placement
+        conflict=np.zeros((roles, roles), dtype=np.bool_),
+        nodes=np.array([load.nodes for load in loads], dtype=np.int64),
+        free=np.array([load.pods for load in loads], dtype=np.int64),
+        allowed=np.ones((roles, len(loads)), dtype=np.bool_),
+        occupied_host=problem.occupied_host[classes],
+        levels=tuple(replace(v, domain=v.domain[classes], required=False) for v in problem.levels),
+        worth=Rows.of(problem.worth[c][: load.nodes] for c, load in zip(classes.tolist(), loads, strict=True)),
+    )
+    found = plan(derived(inner))
+    if isinstance(found, str):
+        return None
+    core, _ = _rooms(inner, found.climb(Memo()), np.zeros(1, dtype=np.int64))
+    return int(core[0]) // found.scale.cost
+
+
+def _beside(instance: Instance, memo: Memo) -> Solution:
+    """Count the core beside the other pods: the least cost of the core, then the most pods, then the least of all."""
+    problem = instance.problem
+    found = plan(instance, core=True)
+    if isinstance(found, str):
+        return inexpressible(f"the best placement of all pods holds no best core, and {found}")
+    climb = found.climb(memo)
+    cells = roomy(instance, found, problem.must, problem.core)
+    rows = (_row(problem, found.scale.core, cells[where], curves) for where, curves in climb.cells(cells))
+    best = min((row for row in rows if row is not None), default=None)
+    if best is None:
+        return infeasible("no domain holds a core, by an exact table for each")
+    return Best(plan=found, climb=climb, cell=best[3], amount=best[4], value=best[2] % found.scale.core).placed(problem)
+
+
+def _row(problem: Problem, unit: int, cells: Ints, curves: Ints) -> Row | None:
+    """Return the best amount of some cells."""
+    shape = curves.shape[1:]
+    cell, amount = np.nonzero((curves < NEVER).reshape(len(cells), -1) & _with_core(problem, shape).ravel())
+    if not len(cell):
+        return None
+    values = curves.reshape(len(cells), -1)[cell, amount]
+    pods = np.indices(shape).sum(axis=0).ravel()[amount]
+    best = int(np.lexsort((cells[cell], values, -pods, values // unit))[0])
+    at = tuple(int(n) for n in np.unravel_index(int(amount[best]), shape))
+    return int(values[best]) // unit, -int(pods[best]), int(values[best]), int(cells[cell[best]]), at
+
+
+def _with_core(problem: Problem, shape: tuple[int, ...]) -> Bools:
+    """Tell which amounts hold exactly a core, and no more pods of a role than there are."""
+    grid = np.indices(shape)
+    roles = len(problem.count)
+    found = grid[:roles].sum(axis=0) == problem.core
+    for role in range(roles):
+        found &= (grid[role] >= problem.must[role]) & (grid[role] + grid[roles + role] <= problem.count[role])
+    return np.asarray(found)

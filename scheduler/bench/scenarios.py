@@ -15,6 +15,7 @@ from scheduler.bench.openb.traces import folder
 from scheduler.bench.quality import quality
 from scheduler.bench.shell import demo, importing, topology
 from scheduler.bench.syncing import syncing
+from scheduler.bench.tight import tight
 from scheduler.bench.unplaceable import unplaceable
 from scheduler.state.problems import BadInput, InputProblem
 
@@ -55,6 +56,7 @@ SCENARIOS: Final = (
     Scenario(name="decide", what="decide one gang, against first fit by domain", bound=DECIDE, run=deciding),
     Scenario(name="exact", what="decide small worlds, against trying every placement", bound="no mismatch", run=exact),
     Scenario(name="nested", what="decide 100 segments of 10, segment in rack, gang in block", bound="warm at most 5 ms", run=nesting),
+    Scenario(name="tight", what="fill 32 nodes to the last GPU with 53 jobs", bound="100 % where all are decided at once", run=tight),
     Scenario(name="unplaceable", what="ask for what a full cluster cannot hold, and for what just fits", bound=NO, run=unplaceable),
     Scenario(name="quality", what="decide small gangs that all fit, by family and spare room", bound=QUALITY, run=quality),
     Scenario(name="sync", what="parse and cache 1,000 nodes and 10,000 pods", bound="at most 3 s", run=syncing),

@@ -19,14 +19,10 @@ def fewest(survey: Survey, ground: Ground, marked: Bools) -> list[int] | None:
         return None
     priced = tables.fitting(shape, ground.free, ground.allowed)
     priced[marked] = np.where((priced[marked] < tables.NEVER) & (np.arange(priced[0].size).reshape(priced[0].shape) > 0), 1, priced[marked])
-    best: tuple[int, list[int]] | None = None
-    for group in survey.groups:
-        rows = group.nodes[(priced[group.nodes].reshape(len(group.nodes), -1)[:, 1:] < tables.NEVER).any(axis=1)]
-        if not len(rows):
-            continue
-        levels = tables.combined(priced[rows])
-        cell = min(shape.targets, key=lambda target: int(levels[-1][0][target]))
-        price = int(levels[-1][0][cell])
-        if price < tables.NEVER and (best is None or price < best[0]):
-            best = price, [int(rows[at]) for at in tables.split(levels, cell) if marked[rows[at]]]
-    return None if best is None else best[1]
+    wholes = tables.together(priced, [group.nodes for group in survey.groups])
+    prices = [(int(whole[target]), at, target) for at, whole in enumerate(wholes) for target in shape.targets]
+    price, at, cell = min(prices, default=(tables.NEVER, 0, ()))
+    if price >= tables.NEVER:
+        return None
+    rows = survey.groups[at].nodes
+    return [int(rows[row]) for row in tables.split(tables.combined(priced[rows]), cell) if marked[rows[row]]]

@@ -19,7 +19,7 @@ from scheduler.decide.counting import Ground, Ints, best, combine, frontier
 from scheduler.decide.relax_changes import drop_node_name, drop_selection, on_pod_specs, several
 from scheduler.decide.relax_demand import prefer_nvlink, require
 from scheduler.decide.relax_segments import drop_segments
-from scheduler.decide.relax_templates import Site, ground_of, kinds_of, like_existing, like_pods, manifest, named_by_pods, numbered
+from scheduler.decide.relax_templates import Site, ground_of, kinds_of, like_existing, like_pods, manifest, named_by_pods, numbered, room_for
 from scheduler.decide.relax_trial import CHECKS, Trial, some, with_nodes, with_shapes
 from scheduler.decide.survey import Group, Survey, survey_of
 from scheduler.state.gang import Gang, NvlinkWish
@@ -164,11 +164,19 @@ class _Search:
         """The kinds of node that exist."""
         return kinds_of(self.trial.snapshot, self.survey.ground.roles)
 
+    @cached_property
+    def largest(self) -> int:
+        """Members that one new node holds at most, each role counted alone and no check asked."""
+        roles = self.survey.ground.roles
+        if self.own:
+            return sum(role.count for role in roles)
+        return max((sum(min(role.count, room_for(kind, role.shape)) for role in roles) for kind in self.kinds), default=0)
+
     def least(self, site: Site, most: int | None) -> tuple[Node, ...] | None:
         """Return the fewest nodes that are enough at a site, ``None`` where there are none (or none as few as ``most``)."""
         ground, snapshot = self.survey.ground, self.trial.snapshot
         core = max(ground.need, sum(r.must for r in ground.roles))
-        if not ground.roles or core < 1 or not ground.exact or (most is not None and most < 1):
+        if not ground.roles or core < 1 or not ground.exact or (most is not None and (most < 1 or site.most + most * self.largest < core)):
             return None
         named = named_by_pods(ground.roles, site) if self.own else None
         if named is not None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from math import gcd
 from typing import Final
 
 import numpy as np
@@ -22,6 +21,9 @@ from scheduler.state.objects import Pod
 from scheduler.state.resources import GPU, PODS
 from topology import HOSTNAME
 
+_COUNTED: Final = 64
+"""GPUs of a node up to which it is told which numbers its pods can give together; more are bounded by what is lacking."""
+_ALL: Final = (1 << _COUNTED + 1) - 1
 _WIDE: Final = 3
 """Pods that repel the gang from more than their node of which every subset is tried; of more only none, each and all."""
 
@@ -37,6 +39,8 @@ class Site:
     _allowed: dict[frozenset[PodUid], Bools] = field(default_factory=dict)
     _most: dict[int | None, Ints] = field(default_factory=dict)
     _bounds: dict[int | None, list[int]] = field(default_factory=dict)
+    _amounts: dict[PodUid, tuple[int, ...]] = field(default_factory=dict)
+    _reach: dict[int | None, tables.Reach] = field(default_factory=dict)
     _inside: dict[int, frozenset[int]] = field(default_factory=dict)
 
     @cached_property
@@ -88,38 +92,35 @@ class Site:
             self._most[below] = total
         return self._most[below]
 
-    @cached_property
-    def grain(self) -> Ints:
-        """int64[2, N]: the fewest GPUs of a pod with GPUs on each node, and the largest number that divides the GPUs of each; 1 without."""
-        position, found = self.ledger.snapshot.topology.position, dict[int, tuple[int, int]]()
-        for pod in self.ledger.snapshot.pods.values():
-            gpus, at = pod.used.amount(GPU), position.get(pod.node or "")
-            if at is not None and gpus > 0:
-                least, step = found.get(at, (gpus, 0))
-                found[at] = (min(least, gpus), gcd(step, gpus))
-        rows = np.ones((2, len(position)), dtype=np.int64)
-        for at, pair in found.items():
-            rows[:, at] = pair
-        return rows
+    def reach(self, below: int | None) -> tables.Reach:
+        """Return which numbers of GPUs pods (below a priority) give together on each node."""
+        if below not in self._reach:
+            position = self.ledger.snapshot.topology.position
+            sums = [1] * len(position)  # bit i: the pods seen so far can give i GPUs, the last bit: as many or more
+            for pod in self.ledger.snapshot.pods.values():
+                gpus, at = pod.used.amount(GPU), position.get(pod.node or "")
+                if at is not None and gpus > 0 and (below is None or pod.priority < below):
+                    given = sums[at] | sums[at] << min(gpus, _COUNTED)
+                    sums[at] = given & _ALL | (given > _ALL) << _COUNTED
+            rows = {mask: row for row, mask in enumerate(dict.fromkeys(sums))}
+            least = np.array([_enough(mask) for mask in rows], dtype=np.int64)
+            self._reach[below] = tables.Reach(row=np.array([rows[mask] for mask in sums], dtype=np.int64), least=least)
+        return self._reach[below]
 
     def bound(self, group: int, below: int | None) -> int:
         """Return a price that no answer in a domain undercuts, `tables.NEVER` where there is none."""
         if below not in self._bounds:
             free = np.ones_like(self.survey.ground.allowed) if self.blocked else self.survey.ground.allowed
-            priced = tables.bounds(self.shape, self.spare, np.maximum(self.spare, self.most(below)), free, self.grain)
-            self._bounds[below] = [self._least(priced[g.nodes]) for g in self.groups]
+            priced = tables.bounds(self.shape, self.spare, np.maximum(self.spare, self.most(below)), free, self.reach(below))
+            wholes = tables.together(priced, [group.nodes for group in self.groups])
+            self._bounds[below] = [min((int(whole[target]) for target in self.shape.targets), default=tables.NEVER) for whole in wholes]
         return self._bounds[below][group]
 
-    def _least(self, priced: Ints) -> int:
-        whole = tables.combined(priced)[-1][0]
-        return min((int(whole[target]) for target in self.shape.targets), default=tables.NEVER)
-
     def pods(self, at: int) -> list[Pod]:
-        """Return the pods of a node that may go, the cheapest first."""
+        """Return the pods of a node that may go."""
         if at not in self._pods:
             here = self.ledger.snapshot.pods_on.get(NodeName(self.ledger.snapshot.topology.nodes[at]), ())
-            found = [pod for pod in here if self.ledger.deletable(pod)]
-            self._pods[at] = sorted(found, key=lambda pod: (self.amounts(pod), pod.priority, pod.key, pod.uid))
+            self._pods[at] = [pod for pod in here if self.ledger.deletable(pod)]
         return self._pods[at]
 
     def inside(self, group: int, pod: Pod) -> bool:
@@ -130,7 +131,9 @@ class Site:
 
     def amounts(self, pod: Pod) -> tuple[int, ...]:
         """Return what a pod takes, in the order of the ground's resources."""
-        return tuple(1 if n == PODS else min(LARGEST, pod.used.amount(n)) for n in self.survey.ground.resources)
+        if pod.uid not in self._amounts:
+            self._amounts[pod.uid] = tuple([1 if n == PODS else min(LARGEST, pod.used.amount(n)) for n in self.survey.ground.resources])
+        return self._amounts[pod.uid]
 
     @cached_property
     def blocked(self) -> bool:
@@ -178,6 +181,15 @@ class Site:
             rows = [CHECKS.allowed(view, role.shape, role.pods) for role in self.survey.ground.roles]
             self._allowed[forced] = np.array(rows, dtype=np.bool_).reshape(self.survey.ground.allowed.shape)
         return self._allowed[forced]
+
+
+def _enough(sums: int) -> list[int]:
+    """Return, for each number of GPUs that may be lacking, the least of these sums (as bits) that is enough."""
+    found, least = [], tables.NEVER
+    for number in reversed(range(_COUNTED + 1)):
+        least = number if sums >> number & 1 else least
+        found.append(least)
+    return found[::-1]
 
 
 def _in_the_way(pod: Pod, role: Role) -> bool:

@@ -111,11 +111,24 @@ def fitting(shape: Shape, free: Ints, allowed: Bools) -> Ints:
     return np.where(_fits(shape, free, allowed), 0, NEVER).reshape(len(free), *shape.counts)
 
 
-def bounds(shape: Shape, spare: Ints, most: Ints, allowed: Bools, grain: Ints) -> Ints:
-    """Return int64[N, dims]: prices that no node undercuts, whoever may go: every GPU that is lacking is disturbed.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reach:
+    """Which numbers of GPUs the pods of a node can give together: nodes with the same answers share a row."""
 
-    ``most`` is what nodes have left when all who may go are gone; ``grain`` (int64[2, N]) the fewest GPUs of a pod with GPUs, and the
-    largest number that divides the GPUs of each.
+    row: Ints
+    """int64[N]."""
+    least: Ints
+    """int64[rows, lacking + 1]: the fewest GPUs that pods give together and that are enough; `NEVER` where all are not."""
+
+    def of(self, nodes: Ints) -> Reach:
+        """Return the answers for some of the nodes."""
+        return Reach(row=self.row[nodes], least=self.least)
+
+
+def bounds(shape: Shape, spare: Ints, most: Ints, allowed: Bools, reach: Reach) -> Ints:
+    """Return int64[N, dims]: prices that no node undercuts, whoever may go: as many GPUs are disturbed as pods with enough of them have.
+
+    ``most`` is what nodes have left when all who may go are gone.
     """
     ground = shape.ground
     fits = _fits(shape, most, allowed)
@@ -126,8 +139,10 @@ def bounds(shape: Shape, spare: Ints, most: Ints, allowed: Bools, grain: Ints) -
     if GPU in ground.resources:
         k = ground.resources.index(GPU)
         short = np.where(shape.asked[:, k] > 0, np.maximum(0, shape.asked[:, k] - spare[:, k, None]), 0)
-        least, step = grain[0][:, None], grain[1][:, None]
-        price += np.where(short > 0, np.minimum(MOST_GPUS, np.maximum(least, -(-short // step) * step)), 0) * UNIT
+        gpus = reach.least[reach.row[:, None], np.minimum(short, reach.least.shape[1] - 1)]
+        gpus = np.maximum(gpus, np.minimum(short, MOST_GPUS))
+        fits &= gpus < NEVER
+        price += np.minimum(gpus, MOST_GPUS) * UNIT
     flat = np.where(fits, price, NEVER).reshape(len(spare), *shape.counts, *(1 for _ in shape.watched))
     return np.broadcast_to(flat, (len(spare), *shape.dims))
 
@@ -207,6 +222,26 @@ def combined(tables: Ints) -> list[Ints]:
         joined = _joined(rows[: len(rows) // 2 * 2 : 2], rows[1::2])
         levels.append(joined if len(rows) % 2 == 0 else np.concatenate((joined, rows[-1:])))
     return levels
+
+
+def together(tables: Ints, groups: Sequence[Ints]) -> list[Ints]:
+    """Return the table of each group of rows; groups of about one size are combined at once."""
+    nothing = np.full((1, *tables.shape[1:]), NEVER, dtype=np.int64)
+    nothing[(0,) * nothing.ndim] = 0
+    rows = np.concatenate((tables, nothing))
+    found: list[Ints] = [nothing[0]] * len(groups)
+    sizes = [max(0, len(group) - 1).bit_length() for group in groups]
+    for size in sorted(set(sizes)):
+        here = [at for at, own in enumerate(sizes) if own == size]
+        padded = np.full((len(here), 1 << size), len(tables), dtype=np.int64)
+        for row, at in enumerate(here):
+            padded[row, : len(groups[at])] = groups[at]
+        whole = rows[padded.ravel()]
+        for _ in range(size):
+            whole = _joined(whole[::2], whole[1::2])
+        for row, at in enumerate(here):
+            found[at] = whole[row]
+    return found
 
 
 def _joined(one: Ints, other: Ints) -> Ints:

@@ -127,8 +127,11 @@ def passes(node: Node, shape: Shape) -> bool:
 
 def each(node: Node, shape: Shape) -> int:
     """Return how many pods of a shape an empty node holds."""
-    if not passes(node, shape):
-        return 0
+    return room_for(node, shape) if passes(node, shape) else 0
+
+
+def room_for(node: Node, shape: Shape) -> int:
+    """Return how many pods of a shape an empty node has room for, whatever the other checks say."""
     asked = {n: a for n, a in shape.requests.items() if a > 0 and n != PODS}
     many = min([node.allocatable.amount(PODS), *(node.allocatable.amount(n) // a for n, a in asked.items())])
     return min(many, 1) if filters.conflicts(shape, shape) else many

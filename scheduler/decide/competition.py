@@ -9,13 +9,13 @@ given away, all of them are one question (`scheduler.solve.joint`), in this orde
   if it can be placed together with those before it, in whatever way, and so on;
 - then their aims count in that order: the first one's core, extras and cost, then the next one's.
 
-A window holds at most `WINDOW` gangs and `PODS` pending pods; other gangs keep their seats, and so do those with segments and
+A window holds at most the last of `WINDOWS` gangs, and `PODS` pending pods; other gangs keep their seats, and so do those with segments and
 those with pods that are nominated to a node. A proved no stays INFEASIBLE; a search that ended too early is UNKNOWN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,7 +24,7 @@ import numpy as np
 from scheduler.decide.arrays import Checks, pods_of, roles
 from scheduler.decide.demand import wishes
 from scheduler.decide.joint_arrays import Entry, Laid, lay, loads_of
-from scheduler.decide.joint_plans import jointly, names
+from scheduler.decide.joint_plans import jointly
 from scheduler.decide.place import place
 from scheduler.decide.usage import table
 from scheduler.solve.joint.window import Answer, Held, Joint
@@ -35,13 +35,15 @@ from scheduler.state.gang import Advice, Gang
 from scheduler.state.ids import GangKey
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Decision, Placed, Plan, Seat, Unplaced
+from scheduler.state.resources import GPU
 from scheduler.state.resources import PODS as POD_COUNT
 from scheduler.state.snapshot import Snapshot
 
-WINDOW: Final = 8
-"""Gangs that are decided jointly at most."""
+WINDOWS: Final = (8, 16, 32)
+"""Gangs that are asked jointly at most: the nearest first, more where that is not enough."""
 PODS: Final = 512
 """Pending pods of them at most."""
+_PART: Final = 0.6
 _LEAST: Final = 1e-3
 
 
@@ -83,14 +85,30 @@ class Competition:
             self._known[question] = ""
         if question in self._known:
             return Verdict(plan=_told(refused, self._known[question]))
-        competing = self._competing(gang, movable)
-        chosen = self._window(gang, competing)
-        if not chosen:
-            self._known[question] = _kept(chosen, competing) if competing else ""
-            return Verdict(plan=_told(refused, self._known[question]))
-        return self._asked(refused, placed, chosen, competing)
+        return self._widening(refused, placed, self._competing(gang, movable))
 
-    def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], competing: list[Placed]) -> Verdict:
+    def _widening(self, refused: Unplaced, placed: Sequence[Placed], competing: Sequence[Placed]) -> Verdict:
+        """Ask together with the nearest gangs, then with more of them. A no to more gangs is a no to fewer too."""
+        asked, open_, proved = 0, 0, False
+        for most in WINDOWS:
+            chosen = self._window(refused.gang, competing, most)
+            if len(chosen) == asked:
+                break
+            asked = len(chosen)
+            found = self._asked(refused, placed, chosen, whole=asked == len(competing))
+            if isinstance(found, Verdict):
+                return found
+            if found is SolveStatus.INEXPRESSIBLE:
+                break
+            open_ = asked if found is SolveStatus.UNKNOWN else 0
+            proved = found is SolveStatus.INFEASIBLE and asked == len(competing)
+        if open_:
+            return Verdict(plan=self._unknown(refused, open_))
+        message = self._known[_question(refused.gang)] = "" if proved or not competing else _kept(asked, len(competing))
+        return Verdict(plan=_told(refused, message))
+
+    def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], *, whole: bool) -> Verdict | SolveStatus:
+        """Ask about the gang together with those that are chosen; return how all are placed, or the status of the answer where they are not."""
         gang, moving = refused.gang, {p.gang.key for p in chosen}
         world = self._view(gang)
         for plan in placed:
@@ -99,21 +117,16 @@ class Competition:
         entries.append(Entry(gang=gang, demand=wishes(world, gang), held=None))
         laid = lay(world, entries, self.checks)
         answer = self._answer(laid, self._start(laid, world, gang, chosen))
-        whole = len(chosen) == len(competing)
         if answer.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
             before = [self._first[p.gang.key] for p in chosen]
             *moved, plan = jointly(world, laid, entries, answer, whole=whole, before=before, advice=refused.advice)
             return Verdict(plan=plan, moved=tuple(moved))
-        if answer.status is SolveStatus.UNKNOWN:
-            return Verdict(plan=self._unknown(refused, chosen))
-        settled = answer.status is SolveStatus.INFEASIBLE and whole
-        self._known[_question(gang)] = "" if settled else _kept(chosen if answer.status is SolveStatus.INFEASIBLE else [], competing)
-        return Verdict(plan=_told(refused, self._known[_question(gang)]))
+        return answer.status
 
     def _answer(self, laid: Laid, start: tuple[Load, ...]) -> Answer:
-        """Ask within what is left of the round's budget."""
-        wall = None if self.budget.wall_seconds is None else self.budget.wall_seconds - self._wall
-        left = self.budget.deterministic_seconds - self._deterministic
+        """Ask within a part of what is left of the round's budget: another gang may have to be asked about."""
+        wall = None if self.budget.wall_seconds is None else _PART * (self.budget.wall_seconds - self._wall)
+        left = _PART * (self.budget.deterministic_seconds - self._deterministic)
         if left < _LEAST or (wall is not None and wall < _LEAST):
             return Answer(status=SolveStatus.UNKNOWN)
         answer = self.joint(replace(laid.window, start=start), replace(self.budget, deterministic_seconds=left, wall_seconds=wall))
@@ -122,19 +135,31 @@ class Competition:
         return answer
 
     def _start(self, laid: Laid, world: Snapshot, gang: Gang, chosen: Sequence[Placed]) -> tuple[Load, ...]:
-        """Return a joint placement that needs no search, if there is one: the refused gang first, then those of its priority before it."""
-        seats: list[Seat] = []
+        """Return a joint placement that needs no search, if there is one: the gangs of one priority one after the other, in other orders."""
+        kept: list[Seat] = []
         for plan in chosen:
             if plan.gang.priority > gang.priority:
-                seats += plan.seats
+                kept += plan.seats
                 world = world.with_plan(plan)
-        for other in (gang, *(p.gang for p in chosen if p.gang.priority == gang.priority)):
-            found = place(world, other, self.solver, self.budget, self.checks, explained=False)
+        first = (gang, *(p.gang for p in chosen if p.gang.priority == gang.priority))
+        by_use = tuple(sorted(first, key=lambda g: (int(self._use(g).sum()), -len(g.pending))))
+        by_size = tuple(sorted(first, key=lambda g: -sum(m.pod.shape.requests.amount(GPU) for m in g.pending)))
+        for order in (first, by_use, by_size):
+            seats = self._in_turn(world, order)
+            if seats is not None:
+                return loads_of(laid, world, (*kept, *seats))
+        return ()
+
+    def _in_turn(self, world: Snapshot, gangs: Sequence[Gang]) -> list[Seat] | None:
+        """Place gangs one after the other; ``None`` where one of them is refused."""
+        seats: list[Seat] = []
+        for gang in gangs:
+            found = place(world, gang, self.solver, self.budget, self.checks, explained=False)
             if not isinstance(found, Placed):
-                return ()
+                return None
             seats += found.seats
             world = world.with_plan(found)
-        return loads_of(laid, world, seats)
+        return seats
 
     def _view(self, gang: Gang) -> Snapshot:
         return self.snapshot.beside(self.nominated, gang.priority)
@@ -170,7 +195,7 @@ class Competition:
             self._useful[gang.key] = found
         return self._useful[gang.key]
 
-    def _window(self, gang: Gang, competing: Sequence[Placed]) -> list[Placed]:
+    def _window(self, gang: Gang, competing: Sequence[Placed], most: int) -> list[Placed]:
         """Choose whom to ask: those on nodes of use to the gang first, then the latest; as many as a window holds."""
         position, useful = self.snapshot.topology.position, self._use(gang)
         pods, chosen = len(gang.pending), list[Placed]()
@@ -178,7 +203,7 @@ class Competition:
         near = {p.gang.key for p in able if any(useful[position[s.node]] for s in p.seats if not s.bound)}
         for _, _, plan in sorted(((p.gang.key not in near, -at, p) for at, p in enumerate(able)), key=lambda row: row[:2]):
             pods += len(plan.gang.pending)
-            if pods > PODS or len(chosen) == WINDOW - 1:
+            if pods > PODS or len(chosen) == most - 1:
                 break
             chosen.append(plan)
         return [p for p in competing if p in chosen]
@@ -191,10 +216,11 @@ class Competition:
         coming = [{p.uid for p in self.nominated if p.priority >= one.priority} for one in (gang, asking)]
         return coming[0] == coming[1] and not any(m.pod.uid in known for m in gang.pending)
 
-    def _unknown(self, refused: Unplaced, chosen: Sequence[Placed]) -> Unplaced:
+    def _unknown(self, refused: Unplaced, asked: int) -> Unplaced:
+        others = "the gang before it" if asked == 1 else f"{asked} gangs before it"
         message = (
-            f"It does not fit beside the seats of gangs before it. Whether it fits together with {names(p.gang for p in chosen)} was neither shown "
-            f"nor ruled out within the {self.budget.deterministic_seconds:g} deterministic seconds that joint questions of one round share."
+            f"It does not fit beside the seats of gangs before it. Whether it fits when {others} may move too was neither shown nor ruled out "
+            f"within the {self.budget.deterministic_seconds:g} deterministic seconds that the joint questions of a round share."
         )
         decision = Decision(engine="cpsat")
         return Unplaced(gang=refused.gang, status="UNKNOWN", reason="BudgetExhausted", message=message, decision=decision, advice=refused.advice)
@@ -212,11 +238,10 @@ def _held(plan: Placed, asking: Gang) -> Held | None:
     return Held(left_out=len(plan.left_out), cost=plan.cost) if plan.gang.priority > asking.priority else None
 
 
-def _kept(chosen: Iterable[Placed], competing: Sequence[Placed]) -> str:
-    asked = len(list(chosen))
+def _kept(asked: int, competing: int) -> str:
     return (
-        f"Alone it would fit. Of {len(competing)} gangs that compete with it, {asked} were asked jointly with it, and that is not enough; the others "
-        f"keep their seats: a joint decision moves at most {WINDOW - 1} gangs and {PODS} pods, and none with segments or nominated pods."
+        f"Alone it would fit. Of the {competing} gangs that compete with it, {asked} were asked jointly with it, and that is not enough; the others "
+        f"keep their seats: a joint decision is one of at most {WINDOWS[-1]} gangs and {PODS} pods, none with segments or nominated pods."
     )
 
 

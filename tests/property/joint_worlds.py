@@ -39,8 +39,9 @@ def drawn(seed: int) -> Round:
             f"n{i}",
             rack=random_.choice(["r0", "r0", "r1", "r1", "r2", ""]),
             spine=random_.choice(["s0", "s0", "s1"]),
-            gpus=random_.choice([1, 2, 2, 3, 4]),
+            gpus=random_.choice([1, 2, 2, 3]),
             pods=random_.choice([2, 110]),
+            labels={"kind": "new"} if random_.random() < 0.5 else {},
         )
         for i in range(random_.randint(2, 6))
     ]
@@ -58,16 +59,17 @@ def drawn(seed: int) -> Round:
 def _gang(random_: random.Random, at: int, size: int, names: list[str]) -> Gang:
     keys = random_.sample([SPINE, RACK, HOST], random_.randint(0, 3))
     demand = Demand(
-        required=random_.choice([None, None, RACK, RACK, SPINE, HOST]),
+        required=random_.choice([None, None, None, RACK, RACK, SPINE, HOST]),
         preferred=tuple(Preference(level=key, weight=random_.randint(1, 5)) for key in keys) if random_.random() < 0.8 else None,
     )
     port = (HostPort(port=80),)
+    only = (("kind", "new"),) if random_.random() < 0.2 + 0.2 * at else ()  # the later ones are choosier
     leader = builders.shape(gpus=random_.randint(0, 2), ports=port if random_.random() < 0.2 else ()) if random_.random() < 0.4 else None
-    worker = builders.shape(gpus=random_.randint(1, 3), ports=port if random_.random() < 0.2 else ())
+    worker = builders.shape(gpus=random_.randint(1, 3), ports=port if random_.random() < 0.2 else (), node_selector=only)
     least = random_.randint(1, size) if random_.random() < 0.3 else size
     on = {0: random_.choice(names)} if size > 1 and random_.random() < 0.1 else {}
     found = builders.gang(f"g{at}", pods=size, min_member=least, demand=demand, leader=leader, worker=worker, on=on)
-    return replace(found, priority=random_.choice([0, 0, 5]))
+    return replace(found, priority=random_.choice([0, 0, 0, 5]))
 
 
 class Brute:

@@ -21,7 +21,7 @@ from tests.builders import RACK
 from tests.property.joint_worlds import Brute, Round, Value, drawn, value_of
 
 CHECKS = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
-WORLDS = 300
+WORLDS = 400
 
 
 def judge(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
@@ -66,16 +66,16 @@ def compare(round_: Round) -> int:
     return moves
 
 
-@pytest.mark.parametrize("first", range(0, WORLDS, 50))
+@pytest.mark.parametrize("first", range(0, WORLDS, 100))
 def test_joint_placements_are_what_trying_everything_finds(first: int) -> None:
     """Who is placed, at what cost each, and no UNKNOWN; every plan holds beside the seats of all others."""
-    assert sum(compare(drawn(seed)) for seed in range(first, first + 50)) > 0, "in no world did gangs compete: nothing was tested"
+    assert sum(compare(drawn(seed)) for seed in range(first, first + 100)) > 0, "in no world did gangs compete: nothing was tested"
 
 
-@pytest.mark.parametrize("first", range(1000, 1060, 30))
+@pytest.mark.parametrize("first", range(1000, 1200, 100))
 def test_counting_nodes_one_by_one_finds_the_same(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scheduler.solve.joint.loads.MOST_LOADS", 0)
-    assert sum(compare(drawn(seed)) for seed in range(first, first + 30)) > 0
+    assert sum(compare(drawn(seed)) for seed in range(first, first + 100)) > 0
 
 
 def values(round_: Round, plans: tuple[Plan, ...]) -> list[Value | None]:
@@ -88,7 +88,7 @@ def all_of(round_: Round, gangs: tuple[Gang, ...]) -> tuple[Plan, ...]:
 
 def test_gangs_of_lower_priority_never_cost_those_above_them_anything() -> None:
     """What the upper ones get is the same with and without the lower ones."""
-    for seed in range(2000, 2100):
+    for seed in range(2000, 2080):
         round_ = drawn(seed)
         upper = tuple(g for g in round_.gangs if g.priority == 5)
         assert values(round_, all_of(round_, round_.gangs))[: len(upper)] == values(round_, all_of(round_, upper)), seed
@@ -130,7 +130,7 @@ def planted(seed: int) -> Round:
 
 def test_gangs_that_fill_the_cluster_exactly_are_all_placed() -> None:
     moved = 0
-    for seed in range(60):
+    for seed in range(24):
         round_ = planted(seed)
         plans = all_of(round_, round_.gangs)
         assert all(isinstance(p, Placed) for p in plans), (seed, plans)

@@ -240,8 +240,8 @@ def _held(plan: Placed, asking: Gang) -> Held | None:
 
 def _kept(asked: int, competing: int) -> str:
     return (
-        f"Alone it would fit. Of the {competing} gangs that compete with it, {asked} were asked jointly with it, and that is not enough; the others "
-        f"keep their seats: a joint decision is one of at most {WINDOWS[-1]} gangs and {PODS} pods, none with segments or nominated pods."
+        f"Alone it would fit. {asked} of the gangs that compete with it were asked jointly with it, {competing - asked} keep their seats, and so it "
+        f"does not fit: a joint decision is one of at most {WINDOWS[-1]} gangs and {PODS} pods, none with segments or nominated pods."
     )
 
 

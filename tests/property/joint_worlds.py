@@ -63,7 +63,7 @@ def _gang(random_: random.Random, at: int, size: int, names: list[str]) -> Gang:
         preferred=tuple(Preference(level=key, weight=random_.randint(1, 5)) for key in keys) if random_.random() < 0.8 else None,
     )
     port = (HostPort(port=80),)
-    only = (("kind", "new"),) if random_.random() < 0.2 + 0.2 * at else ()  # the later ones are choosier
+    only = (("kind", "new"),) if random_.random() < 0.1 + 0.4 * at else ()  # the later ones are choosier
     leader = builders.shape(gpus=random_.randint(0, 2), ports=port if random_.random() < 0.2 else ()) if random_.random() < 0.4 else None
     worker = builders.shape(gpus=random_.randint(1, 3), ports=port if random_.random() < 0.2 else (), node_selector=only)
     least = random_.randint(1, size) if random_.random() < 0.3 else size

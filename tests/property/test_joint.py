@@ -72,10 +72,9 @@ def test_joint_placements_are_what_trying_everything_finds(first: int) -> None:
     assert sum(compare(drawn(seed)) for seed in range(first, first + 100)) > 0, "in no world did gangs compete: nothing was tested"
 
 
-@pytest.mark.parametrize("first", range(1000, 1200, 100))
-def test_counting_nodes_one_by_one_finds_the_same(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_nodes_one_by_one_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scheduler.solve.joint.loads.MOST_LOADS", 0)
-    assert sum(compare(drawn(seed)) for seed in range(first, first + 100)) > 0
+    assert sum(compare(drawn(seed)) for seed in range(1000, 1200)) > 0
 
 
 def values(round_: Round, plans: tuple[Plan, ...]) -> list[Value | None]:

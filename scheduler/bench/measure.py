@@ -100,6 +100,7 @@ class Row:
             "most": max(self.values, default=None),
             "values": list(self.values),
             "bound": self.bound,
+            "at_least": self.at_least,
             "holds": self.holds,
             "facts": dict(self.facts),
         }

@@ -7,7 +7,7 @@ MEASURED: dict[str, Any] = {"type": ["number", "null"], "minimum": 0}
 ROW: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["what", "unit", "median", "least", "most", "values", "bound", "holds", "facts"],
+    "required": ["what", "unit", "median", "least", "most", "values", "bound", "at_least", "holds", "facts"],
     "properties": {
         "what": {"type": "string", "minLength": 1},
         "unit": {"enum": ["s", "ms", "MB", "bytes", "binds/s", "%", "ratio", "instances", ""]},
@@ -16,6 +16,7 @@ ROW: dict[str, Any] = {
         "most": MEASURED,
         "values": {"type": "array", "items": NUMBER},
         "bound": {"type": ["number", "null"]},
+        "at_least": {"type": "boolean"},
         "holds": {"type": ["boolean", "null"]},
         "facts": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
     },

@@ -12,7 +12,7 @@ import numpy as np
 from scheduler.solve import cost as costs
 from scheduler.solve.instance import instance
 from scheduler.solve.problem import Ints, Kind, Layer, LevelColumn, Problem, Rows
-from scheduler.solve.solution import Load, merged
+from scheduler.solve.solution import Load, Solution, merged
 from tests.solve.problems import hosts, ints, problem, racks
 
 
@@ -119,6 +119,33 @@ class _Pod:
     role: int
     segments: tuple[tuple[int, int | None, int] | None, ...]
     """By layer: the segment's number, its pin, and its kind; ``None`` where the pod lies in none."""
+
+
+def check(of: Problem, found: Solution) -> None:
+    """Check that a placement is one: room, conflicts, one cell, and segments where the parts say."""
+    used = np.zeros_like(of.nodes)
+    for load in found.loads:
+        used[load.node_class] += load.nodes
+        assert load.nodes > 0
+        assert (np.array(load.pods) @ of.request <= of.free[load.node_class]).all()
+        for role in np.flatnonzero(load.pods):
+            assert of.allowed[role, load.node_class]
+            assert not any(of.conflict[role, other] and (other != role or load.pods[role] > 1) for other in np.flatnonzero(load.pods))
+    assert (used <= instance(of).nodes).all()
+    assert len({int(instance(of).cell[c]) for c in np.flatnonzero(used)} - {-1}) <= 1
+    assert not any(instance(of).cell[c] < 0 for c in np.flatnonzero(used))
+    for at, layer in enumerate(of.layers):
+        parts = [part for part in found.parts if part.layer == at]
+        for number, kind in enumerate(layer.kinds):
+            assert sum(part.times for part in parts if part.kind == number) == kind.times
+            pinned = {int(layer.domain[part.node_class]) for part in parts if part.kind == number and part.times}
+            assert kind.pinned is None or pinned == {kind.pinned}
+        place = instance(of).places[at]
+        for there in {int(place[part.node_class]) for part in parts}:
+            assert there >= 0
+            asked = sum(np.array(layer.kinds[part.kind].pods) * part.times for part in parts if place[part.node_class] == there)
+            held = sum(np.array(load.pods) * load.nodes for load in found.loads if place[load.node_class] == there)
+            assert np.all(held >= asked if any(layer.loose) else held == asked)
 
 
 def best(of: Problem) -> tuple[int, int, int] | None:

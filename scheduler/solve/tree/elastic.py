@@ -1,7 +1,8 @@
 """Where pods may be left out: the core at the least cost, then as many more as fit, then the least cost of all.
 
 Among cells with a best core, one that holds all pods, or one that its pods fill to the last, is mostly the answer: what is
-best there holds a best core too. Else the core is counted beside the other pods, in a larger table.
+best there holds a best core too. Else the core is counted beside the other pods, in a larger table. Where that is too large, a
+best core with the others around it may cost no more than the best of all does.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from scheduler.solve.instance import Instance
 from scheduler.solve.instance import instance as derived
 from scheduler.solve.problem import Bools, Ints, Problem, Rows
-from scheduler.solve.solution import Load, Solution
-from scheduler.solve.tree.answers import Best, inexpressible, infeasible, roomy
+from scheduler.solve.solution import Load, Solution, SolveStatus
+from scheduler.solve.tree.answers import Best, answer, inexpressible, infeasible, roomy
+from scheduler.solve.tree.around import around, together
 from scheduler.solve.tree.climb import Climb
 from scheduler.solve.tree.kernels import NEVER
 from scheduler.solve.tree.memo import Memo
@@ -29,27 +31,50 @@ def elastic(instance: Instance, found: Plan, climb: Climb, memo: Memo) -> Soluti
     """Return the best placement; INEXPRESSIBLE where the larger table would be too large."""
     problem = instance.problem
     cells = roomy(instance, found, problem.must, problem.core)
-    core, most = _rooms(problem, climb, cells)
+    core, most, mix = _rooms(problem, climb, cells)
     if core.min(initial=NEVER) >= NEVER:
         return infeasible("no domain holds a core, by an exact table for each")
     least = int(core.min()) // found.scale.cost
     most[core // found.scale.cost > least] = -1
     alone, pods = len(problem.count) == 1, int(most.max())
-    if alone or pods == problem.total:
-        amount = (pods,) if alone else tuple(problem.count.tolist())
-        values = np.where(most == pods, climb.values(cells, amount), NEVER)
-        at = int(values.argmin())
-        every = Best(plan=found, climb=climb, cell=int(cells[at]), amount=amount, value=int(values[at])).placed(problem)
-        if pods < problem.total or _least_core(problem, every.loads) == least:
-            return every
-    return _beside(instance, memo)
+    if not alone and pods < problem.total:
+        return _beside(instance, memo)
+    amount = (pods,) if alone else tuple(problem.count.tolist())
+    values = np.where(most == pods, climb.values(cells, amount), NEVER)
+    at = int(values.argmin())
+    every = Best(plan=found, climb=climb, cell=int(cells[at]), amount=amount, value=int(values[at])).placed(problem)
+    if pods < problem.total or _least_core(problem, every.loads) == least:
+        return every
+    larger = _beside(instance, memo)
+    if larger.status is not SolveStatus.INEXPRESSIBLE:
+        return larger
+    at = int(np.where(most == pods, core, NEVER).argmin())
+    first = Best(plan=found, climb=climb, cell=int(cells[at]), amount=mix[at], value=int(core[at])).placed(problem)
+    return _around(problem, first.loads, every.cost, memo) or larger
 
 
-def _rooms(problem: Problem, climb: Climb, cells: Ints) -> tuple[Ints, Ints]:
-    """Return for each cell the least price of a core, and the most pods.
+def _around(problem: Problem, core: tuple[Load, ...], cost: int, memo: Memo) -> Solution | None:
+    """Place the others around a best core, if that costs no more than the best placement of all pods: no more is proved then."""
+    rest = derived(around(problem, core))
+    found = plan(rest)
+    if isinstance(found, str) or not len(rest.play):
+        return None
+    climb, amount = found.climb(memo), tuple(rest.problem.count.tolist())
+    cells = roomy(rest, found, rest.problem.count, rest.problem.total)
+    values = climb.values(cells, amount)
+    if values.min(initial=NEVER) >= NEVER:
+        return None
+    at = int(values.argmin())
+    others = Best(plan=found, climb=climb, cell=int(cells[at]), amount=amount, value=int(values[at])).placed(rest.problem)
+    return answer(cost, together(problem, core, others.loads), harm=False) if others.cost == cost else None
 
-    With several roles the latter is a bound only, because the most pods may leave no room for a core.
+
+def _rooms(problem: Problem, climb: Climb, cells: Ints) -> tuple[Ints, Ints, list[tuple[int, ...]]]:
+    """Return for each cell the least price of a core, the most pods, and the pods of that core.
+
+    With several roles the most pods are a bound only, because they may leave no room for a core.
     """
+    mix: list[tuple[int, ...]] = [()] * len(cells)
     core, most = np.full(len(cells), NEVER, dtype=np.int64), np.zeros(len(cells), dtype=np.int64)
     for where, curves in climb.cells(cells):
         grid = np.indices(curves.shape[1:])
@@ -57,9 +82,13 @@ def _rooms(problem: Problem, climb: Climb, cells: Ints) -> tuple[Ints, Ints]:
         there = pods == problem.core
         for role, must in enumerate(problem.must.tolist()):
             there &= grid[role] >= must
+        amounts = np.argwhere(there)
+        best = curves[:, there].argmin(axis=1) if len(amounts) else np.zeros(0, dtype=np.int64)
+        for i, at in zip(where.tolist(), best.tolist(), strict=False):
+            mix[i] = tuple(amounts[at].tolist())
         core[where] = curves[:, there].min(axis=1, initial=NEVER)
         most[where] = np.where(curves < NEVER, pods, 0).reshape(len(where), -1).max(axis=1)
-    return core, most
+    return core, most, mix
 
 
 def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
@@ -82,7 +111,7 @@ def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
     found = plan(derived(inner))
     if isinstance(found, str):
         return None
-    core, _ = _rooms(inner, found.climb(Memo()), np.zeros(1, dtype=np.int64))
+    core, _, _ = _rooms(inner, found.climb(Memo()), np.zeros(1, dtype=np.int64))
     return int(core[0]) // found.scale.cost
 
 

@@ -54,7 +54,12 @@ def _decide(rows: Sequence[Row]) -> Iterator[str]:
         if "first fit" in by:
             nodes, full, gang = about.split(", ", 2)
             cold, warm, fit = by["cold"], by["warm"], by["first fit"]
-            ours = (cold["facts"]["status"], cold["facts"]["engine"], *map(_time, (cold, warm)), str(warm["facts"]["solver ms"]))
+            ours = (
+                cold["facts"]["status"],
+                cold["facts"]["engine"],
+                *map(_time, (cold, warm)),
+                f"{warm['facts']['solver ms']:,} ({warm['facts']['solver CPU ms']:,})",
+            )
             body.append(
                 (nodes.removesuffix(" nodes"), full.removesuffix(" full"), gang, *ours, _time(fit), _word(fit["facts"].get("cost over ours", "-")))
             )

@@ -82,6 +82,14 @@ def test_where_pods_may_be_left_out_the_aims_are_met_in_their_order(name: str) -
             assert found.cost == least[2]
 
 
+@pytest.mark.parametrize("name", ["a required rack", "a required spine", "segments within a required spine", "one host"])
+def test_opening_the_most_promising_cells_first_changes_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [tree(of) for of in problems(name, SEEDS * 2)]
+    monkeypatch.setattr("scheduler.solve.tree.solver.SMALL", 0)
+    monkeypatch.setattr("scheduler.solve.tree.solver._AT_A_TIME", 1)
+    assert [tree(of) for of in problems(name, SEEDS * 2)] == expected
+
+
 def test_what_is_placed_around_a_best_core_is_proved_as_far_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the larger table: the answer is right, or there is none."""
     monkeypatch.setattr("scheduler.solve.tree.elastic._beside", lambda *_: Solution(status=SolveStatus.INEXPRESSIBLE))

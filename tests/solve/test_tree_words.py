@@ -81,6 +81,14 @@ def test_segments_of_which_pods_may_be_left_out_are_refused() -> None:
     assert refusal(of) == "1 of 4 pods may be left out of segments"
 
 
+def test_segments_that_do_not_add_up_are_refused() -> None:
+    of = problem(nodes=[9], free=[9], count=[5], levels=(racks(0),))
+    short = Layer(domain=ints(0), kinds=(Kind(times=2, pods=(2,)),))
+    outer = Layer(domain=ints(0), kinds=(Kind(times=1, pods=(5,), inside=(3,)),))
+    for layers in ((short,), (outer, replace(short, loose=(1,)))):
+        assert refusal(replace(of, layers=layers)) == "the segments do not add up to the pods"
+
+
 def apart(size: int) -> Problem:
     """Make a core fit on one host, and all pods in another spine, where a core needs ten times as many hosts."""
     levels = (racks(0, 1, weight=1_000), hosts(2))
@@ -132,6 +140,20 @@ def test_a_level_that_crosses_cells_nests_within_each() -> None:
     levels = (racks(0, 1, 0, 1, weight=50), racks(0, 0, 1, 1, weight=0, required=True), hosts(4))
     of = problem(nodes=[1] * 4, free=[1, 1, 2, 2], count=[3], levels=levels)
     assert worth(of, tree(of).loads) == best(of)
+
+
+def test_cells_that_cannot_win_are_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten racks, no two alike, of which one has nodes with room for all."""
+    free = [9 if c // 10 == 7 else 2 if c % 10 < c // 10 else 1 for c in range(100)]
+    of = problem(nodes=[1] * 100, free=free, count=[4, 4], request=[1, 1], levels=(racks(*(c // 10 for c in range(100)), required=True), hosts(100)))
+    opened, found = [], []
+    for small in (1, 300):
+        monkeypatch.setattr("scheduler.solve.tree.solver.SMALL", small)
+        memo = Memo()
+        found.append(tree(of, memo))
+        opened.append(next(iter(memo.stores.values())).count)
+    assert found[0] == found[1]
+    assert opened[0] < opened[1]
 
 
 # Kernels -------------------------------------------------------------------------------------------------------------------

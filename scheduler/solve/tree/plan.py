@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -57,6 +58,8 @@ def plan(instance: Instance, *, core: bool = False) -> Plan | str:
     if problem.elastic and problem.layers:
         return f"{problem.total - problem.core:,} of {problem.total:,} pods may be left out of segments"
     spaces = (_beside(problem),) if core else _spaces(problem)
+    if any((outer.sizes < 0).any() or (outer.limit @ outer.sizes != inner.limit).any() for outer, inner in pairwise(spaces)):
+        return "the segments do not add up to the pods"
     for space in spaces:
         cells = int(np.prod(space.limit.astype(float) + 1))
         if cells > (MOST_CELLS if np.count_nonzero(space.limit) > 1 else MOST_PODS + 1):

@@ -27,7 +27,7 @@ from scheduler.state.gang import Advice, Gang
 from scheduler.state.ids import GangKey
 from scheduler.state.objects import Pod
 from scheduler.state.plan import NodeVerdict, Plan, Unplaced
-from scheduler.state.problems import BadInput, InputProblem
+from scheduler.state.problems import BadInput, InputProblem, show
 from scheduler.state.snapshot import Snapshot
 from scheduler.state.world import World
 from topology import CustomLevel, build, levels_of
@@ -47,7 +47,10 @@ class Question:
     per_node: bool = False
     levels: tuple[CustomLevel, ...] = ()
     """Topology levels of the configuration."""
-    solver: Solver = engines.default
+    engine: engines.Engine = "auto"
+    """``tree`` or ``cpsat`` decides alone, gang by gang; explanations may ask whom they like."""
+    solver: Solver | None = None
+    """In place of the engine's."""
     joint: Joint | None = engines.joint
     """Decides gangs that compete; ``None``: one after the other, and nobody is moved."""
 
@@ -67,19 +70,24 @@ def plan(
     budget: Budget | None = None,
     per_node: bool = False,
     namespace: str = "default",
+    engine: engines.Engine = "auto",
 ) -> PlacementReport:
     """Say where every pod of the objects would go on the cluster, at what cost and with what proof; or why not, and what would help.
 
     ``objects`` and ``cluster`` are Kubernetes objects as dicts; a ``List``, or several, serve as well. An object in ``objects``
     replaces its namesake in ``cluster``; pods of it that are bound there are fixed members. The same arguments give the same
-    report, byte for byte, but for ``decision.milliseconds``. Raises `BadInput`, which names file, document, object and field.
+    report, byte for byte, but for ``decision.milliseconds``. ``engine`` forces ``tree`` or ``cpsat``; one that cannot express a gang says so.
+    Raises `BadInput`, which names file, document, object and field.
     """
+    if engine not in engines.ENGINES:
+        raise BadInput(InputProblem(object="plan", field="engine", found=show(engine), expected=" or ".join(engines.ENGINES)))
     question = Question(
         objects=tuple(documents(_several(objects), file="objects")),
         cluster=tuple(documents(_several(cluster), file="cluster")),
         namespace=namespace,
         budget=budget or Budget(),
         per_node=per_node,
+        engine=engine,
     )
     return answer(question).report
 
@@ -140,7 +148,8 @@ def decisions(
         _explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)), neighbours=neighbours
     )
     apart = _Apart()
-    solver = engines.watched(apart) if question.solver is engines.default else question.solver
+    alone = question.engine != "auto"
+    solver = question.solver or engines.solver(question.engine, apart)
     joint = engines.joint_watched(apart) if question.joint is engines.joint else question.joint
     walk = steps(
         snapshot,
@@ -150,7 +159,8 @@ def decisions(
         checks=CHECKS,
         verify=_judge,
         explain=explain,
-        joint=joint,
+        what_if=engines.solver("auto", apart) if alone else None,
+        joint=None if alone else joint,
         nominated=nominated,
     )
     found: dict[GangKey, Done] = {}

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from scheduler import BadInput, Budget, plan
+from scheduler.cli.common import EngineName
 from scheduler.dryrun import Question, answer
 from scheduler.replay import documents
 from scheduler.report import PlacementReport, dump
@@ -274,16 +275,18 @@ def test_an_infeasible_gang_always_has_a_relaxation() -> None:
 
 
 def test_loading_the_solver_is_no_part_of_the_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow(loading: Callable[[], AbstractContextManager[None]]) -> Solver:
+    quick = engines.solver()
+
+    def slow(_engine: engines.Engine, loading: Callable[[], AbstractContextManager[None]]) -> Solver:
         def solve(problem: Problem, budget: Budget) -> Solution:
             with loading():
                 time.sleep(2)
-            return engines.default(problem, budget)
+            return quick(problem, budget)
 
         return solve
 
     plan([lws()], cluster=RACKS)  # everything else is loaded
-    monkeypatch.setattr(engines, "watched", slow)
+    monkeypatch.setattr(engines, "solver", slow)
     (gang,) = plan([lws()], cluster=RACKS).gangs
     assert gang.decision.milliseconds < 2000
 
@@ -299,5 +302,44 @@ def test_the_solver_is_loaded_apart_when_it_is_asked() -> None:
     nodes = [node("n0", gpus=4), node("n1", gpus=2), node("n2", gpus=2)]
     train = [pod_group(minimum=4), *(pod(f"p{at}", gpus=gpus, labels={POD_GROUP: "train"}) for at, gpus in enumerate((1, 1, 1, 3)))]
     question = Question(objects=tuple(documents(train, file="objects")), cluster=tuple(documents(nodes, file="cluster")))
-    (gang,) = answer(replace(question, solver=engines.watched(loading))).report.gangs
+    (gang,) = answer(replace(question, solver=engines.solver("cpsat", loading))).report.gangs
     assert (gang.decision.engine, loaded) == ("cpsat", [True])
+
+
+def tray(name: str, rack: str, clique: str) -> Raw:
+    """Return a node with an NVLink domain."""
+    found = node(name, rack=rack)
+    found["metadata"]["labels"]["nvidia.com/gpu.clique"] = clique
+    return found
+
+
+ACROSS = [tray("n1", "r1", "k1"), tray("n2", "r1", "k2"), tray("n3", "r2", "k1"), tray("n4", "r2", "k2")]
+"""NVLink domains that lie across the racks."""
+
+
+def test_either_engine_alone_gives_the_same_cost_and_says_that_it_decided() -> None:
+    found = {engine: plan([lws()], cluster=RACKS, engine=engine).gangs[0] for engine in engines.ENGINES}
+    assert {engine: gang.decision.engine for engine, gang in found.items()} == {"auto": "tree", "tree": "tree", "cpsat": "cpsat"}
+    assert {(gang.status, gang.cost, gang.bound) for gang in found.values()} == {("OPTIMAL", found["auto"].cost, found["auto"].cost)}
+
+
+def test_an_engine_that_cannot_express_the_gang_says_so() -> None:
+    (gang,) = plan([lws()], cluster=ACROSS, engine="tree").gangs
+    assert gang.unplaced is not None
+    assert (gang.status, gang.unplaced.reason, gang.decision.engine) == ("UNSUPPORTED", "EngineCannot", "tree")
+    assert "do not nest" in gang.unplaced.message
+    (gang,) = plan([lws()], cluster=ACROSS).gangs
+    assert gang.status == "OPTIMAL"
+
+
+def test_a_forced_engine_still_explains_a_no() -> None:
+    for engine in ("tree", "cpsat"):
+        (gang,) = plan([lws(size=9)], cluster=RACKS, engine=engine).gangs
+        assert gang.unplaced is not None
+        assert (gang.status, len(gang.unplaced.relaxations) > 0, gang.unplaced.fits) == ("INFEASIBLE", True, 5)
+
+
+def test_an_engine_that_nobody_knows_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="expected auto or tree or cpsat"):
+        plan([lws()], cluster=RACKS, engine="fast")  # type: ignore[arg-type]
+    assert {name.value for name in EngineName} == set(engines.ENGINES)

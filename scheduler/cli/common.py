@@ -33,6 +33,14 @@ class Format(StrEnum):
     yaml = "yaml"
 
 
+class EngineName(StrEnum):
+    """What ``--engine`` takes; the names are those of `scheduler.solve.engines`."""
+
+    auto = "auto"
+    tree = "tree"
+    cpsat = "cpsat"
+
+
 Output = Annotated[Format, typer.Option("-o", "--output", help="What to print.")]
 Kubeconfig = Annotated[Path | None, typer.Option(help="The cluster to talk to; else KUBECONFIG, else ~/.kube/config, else the pod's ServiceAccount.")]
 ClusterFiles = Annotated[
@@ -41,6 +49,7 @@ ClusterFiles = Annotated[
         "--cluster", help="A snapshot instead of a live cluster: `coterie snapshot`, or `kubectl get nodes,pods -A -o json`. May be given again."
     ),
 ]
+Engine = Annotated[EngineName, typer.Option("--engine", help="Force one engine: it decides alone, or says that it cannot express the gang.")]
 Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Namespace of documents that name none.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="The scheduler's configuration file; every field has a default.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the page to this file too.")]

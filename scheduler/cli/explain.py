@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli.common import ClusterFiles, ConfigFile, Format, Html, Kubeconfig, Namespace, Output, errors
+from scheduler.cli.common import ClusterFiles, ConfigFile, Engine, EngineName, Format, Html, Kubeconfig, Namespace, Output, errors
 
 
 def explain(
@@ -19,6 +19,7 @@ def explain(
     html: Html = None,
     config: ConfigFile = None,
     budget: Annotated[float, typer.Option(min=0.001, max=1e6, help="Deterministic seconds of solving per gang.")] = 5.0,
+    engine: Engine = EngineName.auto,
 ) -> None:
     """Explain a gang of the cluster: decide what is pending of it as things stand now, or show its seats, cost and record.
 
@@ -41,6 +42,7 @@ def explain(
             namespace=namespace,
             budget=Budget(deterministic_seconds=budget),
             levels=load(config).custom_levels,
+            engine=engine.value,
         )
         # A snapshot file is explained as of its own time, which it does not tell: no deadline in it has passed.
         now = 0.0 if cluster else time.time()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scheduler.cli.common import ClusterFiles, ConfigFile, Format, Html, Kubeconfig, Namespace, Output, errors
+from scheduler.cli.common import ClusterFiles, ConfigFile, Engine, EngineName, Format, Html, Kubeconfig, Namespace, Output, errors
 
 
 def plan(
@@ -20,6 +20,7 @@ def plan(
     config: ConfigFile = None,
     per_node: Annotated[bool, typer.Option("--per-node", help="Add a verdict per role and node.")] = False,
     budget: Annotated[float, typer.Option(min=0.001, max=1e6, help="Deterministic seconds of solving per gang.")] = 5.0,
+    engine: Engine = EngineName.auto,
 ) -> None:
     """Say where every pod of a manifest would go, at what cost and with what proof; or why not, and what would help.
 
@@ -42,5 +43,6 @@ def plan(
             budget=Budget(deterministic_seconds=budget),
             per_node=per_node,
             levels=load(config).custom_levels,
+            engine=engine.value,
         )
         raise typer.Exit(tell(answer(question), output, html))

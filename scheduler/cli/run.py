@@ -53,7 +53,7 @@ async def _run(kubeconfig: Path | None, config: Chosen) -> None:
     from scheduler.config import identity
     from scheduler.kube.api import connect
     from scheduler.service.running import serve
-    from scheduler.solve.engines import default
+    from scheduler.solve.engines import solver
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ async def _run(kubeconfig: Path | None, config: Chosen) -> None:
         loop.add_signal_handler(number, _stop, loop, number, stop)
     async with await connect(str(kubeconfig) if kubeconfig is not None else None) as api:
         warming = asyncio.create_task(asyncio.to_thread(import_module, SOLVER))  # the first gang does not pay for the import
-        await serve(api, config, identity(), default, stop=stop)
+        await serve(api, config, identity(), solver(), stop=stop)
         await warming
 
 

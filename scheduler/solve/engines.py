@@ -52,11 +52,6 @@ def solver(engine: Engine = "auto", loading: Callable[[], AbstractContextManager
             return lambda problem, budget: door.solve(problem, budget, load, tree)
 
 
-def watched(loading: Callable[[], AbstractContextManager[None]]) -> Solver:
-    """Return the default solver with a watched import."""
-    return solver("auto", loading)
-
-
 def cpsat(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
     """Ask CP-SAT."""
     from scheduler.solve.cpsat.solver import solve  # noqa: PLC0415 - OR-Tools is slow to import and often not needed

@@ -1,7 +1,8 @@
 """Relaxation ``free``: the running pods whose deletion makes room, the fewest GPUs disturbed first, lower priority first, then fewest pods.
 
 The first offer is the smallest there is in the whole cluster, gangs and PodDisruptionBudgets respected; the others are the smallest of
-other domains. Where counting is exact it is the proof, else a trial placement is.
+other domains. In clusters full of gangs the proof may take too long: then the smallest that was found is offered, and says so. Where
+counting is exact it proves that the gang fits, else a trial placement does.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def _offer(ground: Ground, victims: Victims) -> Relaxation:
 def _summary(ground: Ground, victims: Victims) -> str:
     pods = victims.pods
     nodes = sorted({str(pod.node) for pod in pods})
-    return f"free {_amount(ground, pods)} on {some(nodes)} ({_named(victims)})"
+    unsure = "" if victims.proved else "; fewer may do: the search for the fewest was cut short"
+    return f"free {_amount(ground, pods)} on {some(nodes)} ({_named(victims)}){unsure}"
 
 
 def _amount(ground: Ground, pods: Sequence[Pod]) -> str:

@@ -141,5 +141,5 @@ class Work:
         company = self.ledger.company(pod)
         if company is None or company.spare.most or company.key in self.question.held:
             return price([pod])
-        here = sum(self.site.inside(self.question.group, other) for other in company.pods)
-        return company.price // max(1, here)
+        here = [other for other in company.pods if self.site.inside(self.question.group, other)]
+        return price([pod]) + (company.price - price(here)) // len(here)

@@ -16,7 +16,7 @@ import numpy as np
 from scheduler.solve.problem import Ints
 from scheduler.solve.tree.kernels import NEVER, fewest_nodes, split
 
-DEFAULT_BYTES: Final = 2**27
+DEFAULT_BYTES: Final = 2**26
 _ENTRY: Final = 150
 """Bytes of an entry of a dictionary, roughly."""
 _SIZES: Final = np.array([0, *sorted({2**b for b in range(22)} | {3 * 2**b for b in range(21)})], dtype=np.int64)

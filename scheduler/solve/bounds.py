@@ -142,6 +142,11 @@ class Bounds:
         """Whether the gang is proved not to fit anywhere."""
         return self.cost >= NEVER
 
+    def at_least(self, instance: Instance, least: Ints) -> Bounds:
+        """Return the bounds with another lower bound of each cell."""
+        cell = np.maximum(self.cells, np.minimum(least, NEVER))
+        return Bounds(cells=cell, classes=np.where(instance.cell >= 0, np.maximum(self.classes, cell[instance.cell]), self.classes))
+
 
 def short(instance: Instance, want: Ints, core: int) -> bool:
     """Tell whether sums alone refuse ``core`` pods of ``want``: in every cell the nodes together take too little of something."""

@@ -17,6 +17,7 @@ from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Ints, LevelColumn, Problem, Rows
 from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.solver import Budget, Exact, Start, Tree
+from scheduler.solve.spread import spread
 
 PROVED: Final = ("core", "extras", "cost")
 SUMS: Final = "no domain has room enough"
@@ -118,7 +119,13 @@ def _segmented(known: Instance, core: Bounds) -> tuple[Bounds, Start | None]:
         return core, None
     held = holdings(known)
     core = whole_segments(known, core, held)
-    return core, None if core.refused else segments.start(known, held)
+    tables = None if core.refused else spread(known, held)
+    if tables is not None:
+        core = core.at_least(known, tables.bounds)
+    if core.refused:
+        return core, None
+    found = (segments.start(known, held), None if tables is None else segments.spread_out(known, held, tables.best()))
+    return core, min((s for s in found if s is not None), key=lambda s: costs.cost(known.problem, s.loads), default=None)
 
 
 def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact, tree: Tree | None) -> Solution:

@@ -27,6 +27,8 @@ class Holding:
 
     amount: Ints
     """int64[M, K]: what one segment of each kind takes; the first row counts pods."""
+    node: Ints
+    """int64[M, C]: the most of it that one node of each class has."""
     room: Ints
     """int64[M, P]: what each place has."""
     most: Ints
@@ -63,7 +65,7 @@ def _holding(instance: Instance, at: int) -> Holding:
     for k, kind in enumerate(layer.kinds):
         if kind.pinned is not None:
             most[k, layer.domain[first] != kind.pinned] = 0
-    return Holding(amount=amount, room=room, most=most, first=first, cell=instance.cell[first])
+    return Holding(amount=amount, node=node, room=room, most=most, first=first, cell=instance.cell[first])
 
 
 def _measured(instance: Instance, layer: Layer) -> tuple[Ints, Ints]:
@@ -136,8 +138,7 @@ def sharpen(instance: Instance, found: Bounds, known: tuple[Holding, ...]) -> Bo
     for layer, holding in zip(problem.layers, known, strict=True):
         for amount, held in _needs(layer, holding):
             least[np.bincount(holding.cell, held, minlength=instance.cells) < amount] = NEVER
-    cell = np.maximum(found.cells, np.minimum(least, NEVER))
-    return Bounds(cells=cell, classes=np.where(instance.cell >= 0, np.maximum(found.classes, cell[instance.cell]), found.classes))
+    return found.at_least(instance, least)
 
 
 def _domains(instance: Instance, level: LevelColumn, layer: Layer, holding: Holding) -> Ints:

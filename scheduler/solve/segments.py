@@ -7,7 +7,8 @@ it holds and the step is done again. What is returned is valid; whether it is op
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,19 +43,35 @@ def start(known: Instance, held: tuple[Holding, ...] | None = None) -> Start | N
     found = _layer(known, layers, 0, np.arange(len(layers[0].first)), want)
     if found is None:
         return None
-    loads = _loose(known, found.loads)
-    if loads is None or len({int(known.cell[load.node_class]) for load in loads}) > 1:
-        return None  # one host for all, or a loose pod that found room only in another cell
-    return Start(loads=loads, core=loads, parts=found.parts)
+    return _complete(known, found.loads, found.parts)
 
 
-def _loose(known: Instance, loads: tuple[Load, ...]) -> tuple[Load, ...] | None:
-    """Add the pods that lie in no segment."""
+def spread_out(known: Instance, held: tuple[Holding, ...], counts: Mapping[int, int]) -> Start | None:
+    """Return a placement with so many segments in each place, if this method finds one: of one layer, rare kinds where most room is left."""
+    if len(held) > 1:
+        return None
+    holding, kinds = held[0], known.problem.layers[0].kinds
+    spare = {p: int(holding.room[0, p] - n * holding.amount[0].min()) for p, n in counts.items()}
+    left = [k for k in sorted(range(len(kinds)), key=lambda k: (kinds[k].times, k)) for _ in range(kinds[k].times)]
+    done: list[_Filled] = []
+    for place in sorted(counts, key=lambda p: (-spare[p], p)):
+        mine = Counter(left[: counts[place]])
+        left = left[counts[place] :]
+        many = tuple(mine[k] for k in range(len(kinds)))
+        filled = _place(known, held, 0, place, many) if (_ints(many) <= holding.most[:, place]).all() else None
+        if filled is None:
+            return None
+        done.append(filled)
+    return _complete(known, merged(load for each in done for load in each.loads), tuple(p for each in done for p in each.parts))
+
+
+def _complete(known: Instance, loads: tuple[Load, ...], parts: tuple[Part, ...]) -> Start | None:
+    """Add the pods that lie in no segment; ``None`` where not all find room, or not all in one cell."""
     left = known.problem.count - _placed(known.problem, loads)
-    if not left.any():
-        return loads
-    wider = beside.add(known, known.play, loads, left)
-    return wider if costs.placed(wider) == known.problem.total else None
+    if left.any():
+        loads = beside.add(known, known.play, loads, left)
+    one = len({int(known.cell[load.node_class]) for load in loads}) == 1
+    return Start(loads=loads, core=loads, parts=parts) if one and costs.placed(loads) == known.problem.total else None
 
 
 def _placed(problem: Problem, loads: Sequence[Load]) -> Ints:

@@ -178,9 +178,9 @@ class _Search:
         core = max(ground.need, sum(r.must for r in ground.roles))
         if not ground.roles or core < 1 or not ground.exact or (most is not None and (most < 1 or site.most + most * self.largest < core)):
             return None
-        named = named_by_pods(ground.roles, site) if self.own else None
+        named = named_by_pods(snapshot, ground.roles, site) if self.own else None
         if named is not None:
-            return tuple(named) if not any(n.name in snapshot.nodes for n in named) else None
+            return tuple(named) or None
         templates = like_pods(ground.roles, site) if self.own else like_existing(snapshot, self.kinds, ground.roles, site)
         shapes = ground_of(ground, templates)
         tables = [frontier(shapes, np.array([at]), shapes.free) for at in range(len(templates))]

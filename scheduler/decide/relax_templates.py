@@ -69,11 +69,23 @@ def like_pods(roles: Sequence[Role], site: Site) -> list[Node]:
     return [made for role in roles if (made := _of_size(role, site, role.shape.requests, 1)) is not None]
 
 
-def named_by_pods(roles: Sequence[Role], site: Site) -> list[Node] | None:
-    """Return the nodes that pods name themselves, each large enough for its role; ``None`` where some role names none."""
-    named = [_of_size(role, site, total([role.shape.requests] * role.count), role.count) for role in roles if _named(role.shape) is not None]
-    found = {node.name: node for node in named if node is not None}
-    return list(found.values()) if len(found) == len(roles) else None
+def named_by_pods(snapshot: Snapshot, roles: Sequence[Role], site: Site) -> list[Node] | None:
+    """Return the nodes that pods name themselves, each large enough for all that name it; ``None`` where no pod names one.
+
+    Empty where such nodes cannot be added: one exists, some pods name none, or what they select contradicts itself.
+    """
+    names = [_named(role.shape) for role in roles]
+    if not any(names):
+        return None
+    found = []
+    for name in dict.fromkeys(names):
+        here = [role for role, own in zip(roles, names, strict=True) if own == name]
+        size, pods = total([r.shape.requests for r in here for _ in r.pods]), sum(r.count for r in here)
+        made = None if name is None or name in snapshot.nodes else _of_size(here[-1], site, size, pods)
+        if made is None or not all(passes(made, role.shape) for role in here):
+            return []
+        found.append(made)
+    return found
 
 
 def _of_size(role: Role, site: Site, size: Resources, pods: int) -> Node | None:

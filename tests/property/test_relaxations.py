@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given, settings
@@ -93,6 +94,24 @@ def _loose_pods(size: int, spec: dict[str, Any], labels: dict[str, str]) -> list
 
 
 @st.composite
+def _segments(draw: st.DrawFn, objects: list[dict[str, Any]]) -> dict[str, str]:
+    """Draw annotations that cut segments, or write them into the PodGroup where there is one; mostly none."""
+    level = draw(st.sampled_from(["rack", "host", RACK, "raack"]))
+    rows = draw(st.sampled_from([[(2, level)], [(4, "rack"), (2, level)]]))
+    match draw(st.sampled_from(["", "", "", "ours", "kai", "slices", "PodGroup"])):
+        case "ours":
+            return {"coterie.dev/segment-size": "2", "coterie.dev/segment-required-topology": level}
+        case "kai":
+            return {"kai.scheduler/segment-size": "2", "kai.scheduler/segment-topology-required-placement": level}
+        case "slices":
+            slices = [{"topology": name, "size": size} for size, name in rows]
+            return {"kueue.x-k8s.io/podset-slice-required-topology-constraints": json.dumps(slices)}
+        case "PodGroup" if objects and objects[0]["kind"] == "PodGroup":
+            objects[0]["spec"]["segments"] = [{"size": size, "requiredTopology": name} for size, name in rows]
+    return {}
+
+
+@st.composite
 def _objects(draw: st.DrawFn) -> list[dict[str, Any]]:
     size, spec = draw(st.integers(1, 4)), draw(_pod_spec())
     level = draw(st.sampled_from([None, "rack", RACK, "raack", "example.com/row", "host"]))
@@ -117,6 +136,7 @@ def _objects(draw: st.DrawFn) -> list[dict[str, Any]]:
             }
         )
     annotations = {"coterie.dev/required-topology": str(level)} if source == "annotation" else {}
+    annotations |= draw(_segments(found))
     if not loose:
         return [*found, _leader_worker_set(size, spec, annotations, labels)]
     pods = _loose_pods(size, spec, labels)

@@ -1,6 +1,6 @@
 """Where the rules of the openb scenario put a task: by hand where it is plain, and against slow definitions on random fleets."""
 
-from math import exp, floor, sqrt
+from math import exp, floor
 from random import Random
 
 import pytest
@@ -9,7 +9,8 @@ from scheduler.bench.openb.devices import WHOLE, Demand, Fleet, Machine, Place
 from scheduler.bench.openb.fits import BestFit, Fgd
 from scheduler.bench.openb.mix import Size, Typical, task_mix
 from scheduler.bench.openb.replay import arrivals, replay
-from scheduler.bench.openb.scarcity import FIT, Scarcity
+from scheduler.bench.openb.rooms import SHORTAGE
+from scheduler.bench.openb.scarcity import FIT, SMALL, Scarcity
 from scheduler.bench.openb.scenario import RULES, Named
 from scheduler.bench.openb.traces import Task
 
@@ -112,7 +113,7 @@ def room(cpu: int, free: list[int], size: Size) -> float:
     if cpu < size.cpu_milli or len(able) < size.gpus:
         return 0.0
     by_cpu = cpu / size.cpu_milli * size.gpus * size.gpu_milli if size.cpu_milli else float("inf")
-    return float(sqrt(sum(able) * min(sum(able), by_cpu)))
+    return float(sum(able) * min(1.0, by_cpu / sum(able)) ** SHORTAGE)
 
 
 def afterwards(fleet: Fleet, at: int, demand: Demand) -> list[tuple[Place, int, list[int]]]:
@@ -150,7 +151,8 @@ def costs(fleet: Fleet, demand: Demand, mix: tuple[Typical, ...], most: tuple[in
     prices = []
     for kind in mix:
         left = sum(room(*free_of(fleet, at), kind.size) for at, model in enumerate(models) if not kind.models or model in kind.models)
-        prices.append(kind.share * fleet.capacity_milli / WHOLE / max(left, WHOLE))
+        weight = kind.share / (kind.size.gpus * kind.size.gpu_milli / WHOLE) ** SMALL
+        prices.append(weight * fleet.capacity_milli / WHOLE / max(left, WHOLE))
     found = {}
     for at in fleet.fits(demand).nonzero()[0].tolist():
         priced = [(kind.size, price) for kind, price in zip(mix, prices, strict=True) if not kind.models or models[at] in kind.models]

@@ -1,14 +1,23 @@
-"""Rooms: how many GPU thousandths a node offers to tasks of each size, now, or after a task was placed there."""
+"""Rooms: how many GPU thousandths a node offers to tasks of each size, now, or after a task was placed there.
+
+G are the free thousandths on devices with room for such a task, 0 where the node has too few such devices or too little CPU. C are those
+that the free CPU would suffice for. The room is G where C is more, else G x (C / G) ^ 0.4: a node that is short of CPU has less room, but not
+in proportion, since other tasks ask for less CPU.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.bench.openb.devices import WHOLE, Demand, Fleet, Ints, Mask
 from scheduler.bench.openb.mix import Size
+
+SHORTAGE: Final = 0.4
+"""How much a shortage of CPU counts: 0 not at all, as in FGD; 1 in full, as if no other task asked for less CPU. 0.3 to 0.5 do."""
 
 Rooms = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -35,7 +44,8 @@ class RoomMeasure:
         usable = np.where(roomy.sum(axis=1) >= gpus, (free[:, :, None] * roomy).sum(axis=1), 0).astype(np.float32)
         by_gpu = usable[:, self._claim]
         by_cpu = np.where(self._cpu > 0, cpu[:, None].astype(np.float32) * self._rate, by_gpu)
-        return np.sqrt(by_gpu * np.minimum(by_gpu, by_cpu)) * (cpu[:, None] >= self._cpu)
+        enough = np.divide(by_cpu, by_gpu, out=np.zeros_like(by_gpu), where=by_gpu > 0).clip(max=1)
+        return np.asarray(by_gpu * enough ** np.float32(SHORTAGE) * (cpu[:, None] >= self._cpu), dtype=np.float32)
 
 
 class RoomsAfter:

@@ -1,14 +1,10 @@
 """Our rule: a task goes where it takes the least of what is scarce for the tasks that are yet to come.
 
-The *room* of a node for a kind of task is the free GPU thousandths it could use there. G are those on devices with room for it (0 where
-the node has too few such devices, or too little CPU), C those that the node's free CPU would suffice for. Room is G where C is more, else
-the geometric mean of both: whoever runs short of CPU has less room, but not in proportion, since other tasks ask for less CPU.
+The *price* of room for a kind of task is its weight over the room (`rooms`) that is left for it on all nodes together. So prices follow
+what runs short, whichever it is: a model of GPU, CPU beside GPUs, idle nodes for eight GPUs; nothing is set by hand for any of them.
 
-The *price* of room for a kind is its share of the mix over the room that is left for it on all nodes together. So prices follow what
-runs short, a model of GPU, CPU beside GPUs, idle nodes for eight GPUs, whichever it is; nothing is set by hand for any of them.
-
-A place costs, over all kinds, price times room lost there; that is the gradient of sum(share x log(room)) over the fleet. In FGD's
-measure all prices are equal and room is G.
+A place costs, over all kinds, price times room lost there; that is the gradient of sum(weight x log(room)) over the fleet. In FGD's
+measure a kind's price is its share of the mix, however much room is left for it, and C does not count.
 """
 
 from __future__ import annotations
@@ -23,8 +19,11 @@ from scheduler.bench.openb.fits import BestFit
 from scheduler.bench.openb.mix import Size, Typical
 from scheduler.bench.openb.rooms import RoomMeasure, Rooms, RoomsAfter
 
-FIT: Final = 0.05
+FIT: Final = 0.1
 """Weight of BestFit in the cost. It decides among places that cost nearly the same: fill what is full, keep what is empty."""
+SMALL: Final = 0.25
+"""A kind's weight is its share of the mix over its GPUs to this power. By number alone (0) eight idle GPUs are kept for too long, while
+they stand empty; by much more than this (1) not long enough."""
 LEAST_LEFT: Final = WHOLE
 """Room of one device: less is counted as this much, so that no price becomes infinite."""
 _SAME: Final = 1e-5
@@ -40,7 +39,7 @@ class Scarcity:
         self._fit = BestFit(fleet)
         self._measure = RoomMeasure(kind.size for kind in mix)
         self._size = np.array([self._measure.column[kind.size] for kind in mix], dtype=np.int64)
-        self._share = np.array([kind.share for kind in mix])
+        self._weight = np.array([kind.share * (WHOLE / (kind.size.gpus * kind.size.gpu_milli)) ** SMALL for kind in mix])
         self._accepts = np.array([fleet.accepts(kind.models) for kind in mix], dtype=np.float64)
         self._seen = fleet.changes.copy()
         self._now = self._measure.rooms(fleet.cpu, fleet.free)
@@ -75,9 +74,9 @@ class Scarcity:
             self._seen[stale] = fleet.changes[stale]
 
     def _prices(self) -> Rooms:
-        """Return models x sizes: the price of room, times all GPUs of the fleet, so that it is a share of the mix while all is free."""
+        """Return models x sizes: the price of room, times all GPUs of the fleet, so that it is the weight while all is free."""
         left = (self._accepts * self._totals.T[self._size]).sum(axis=1)
-        price = self._share * (self._fleet.capacity_milli / WHOLE) / np.maximum(left, LEAST_LEFT)
+        price = self._weight * (self._fleet.capacity_milli / WHOLE) / np.maximum(left, LEAST_LEFT)
         found = np.zeros((len(self._measure.column), len(self._fleet.models)))
         np.add.at(found, self._size, price[:, None] * self._accepts)
         return np.ascontiguousarray(found.T, dtype=np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -54,6 +54,8 @@ class Climb:
     """What the children's curves count, by depth."""
     content: Content
     runs: Runs
+    opened: dict[int, tuple[Ints, Ints, list[Round]]] = field(default_factory=dict)
+    """The children of cells, merged up to two curves at most."""
 
     @classmethod
     def of(cls, chain: Chain, store: Store, tables: Ints, spaces: tuple[Space, ...], *, count: Ints, core: tuple[int, int] | None) -> Climb:
@@ -102,13 +104,19 @@ class Climb:
             if any(n and not int(step.allowed[cell]) >> bit & 1 for bit, n in enumerate(amount)):
                 return NEVER
             amount = tuple((np.array(amount) @ self.spaces[step.layer].sizes).tolist())
-        ids = self.merged(0, np.array([cell]), leave=2)[1].tolist()
+        ids = self.cell(cell)[1].tolist()
         if (amount > store.caps[ids, : len(amount)].sum(axis=0)).any():
             return NEVER
         if len(ids) == 1:
             return int(store.one(ids[0])[amount]) + int(depth.price[cell])
         there, rest = store.split(ids[0], ids[1], amount)
         return min(NEVER, int(store.one(ids[0])[there] + store.one(ids[1])[rest]) + int(depth.price[cell]))
+
+    def cell(self, cell: int) -> tuple[Ints, Ints, list[Round]]:
+        """Return what `merged` does for one cell, but for the last sum."""
+        if cell not in self.opened:
+            self.opened[cell] = self.merged(0, np.array([cell]), leave=2)
+        return self.opened[cell]
 
     def merged(self, at: int, groups: Ints, *, leave: int = 1) -> tuple[Ints, Ints, list[Round]]:
         """Return the children of groups of one depth, the merged curve of each group's, and the rounds of merging.

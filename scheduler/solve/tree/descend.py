@@ -31,7 +31,7 @@ class Descent:
     def cell(self, cell: int, amount: Amount) -> None:
         """Place an amount in a cell."""
         inner = self._opened(0, cell, amount)
-        children, ids, rounds = self.climb.merged(0, np.array([cell]), leave=2)
+        children, ids, rounds = self.climb.cell(cell)
         self._share(1, children, [inner] if len(ids) == 1 else [*self.climb.store.split(int(ids[0]), int(ids[1]), inner)], rounds)
 
     def _down(self, at: int, groups: Ints, amounts: Sequence[Amount]) -> None:

@@ -67,7 +67,7 @@ class Store:
     pools: list[Pool] = field(default_factory=list)
     boxes: dict[tuple[int, ...], int] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
-    kinds: dict[bytes, int] = field(default_factory=dict)
+    kinds: dict[tuple[int, bytes], int] = field(default_factory=dict)
     sums: dict[tuple[int, int], int] = field(default_factory=dict)
     prices: dict[tuple[int, int], int] = field(default_factory=dict)
     segments: dict[tuple[int, int, int], int] = field(default_factory=dict)
@@ -87,9 +87,9 @@ class Store:
         return sum(p.rows.nbytes for p in self.pools) + sum(t.nodes.nbytes for t in self.tables) + _ENTRY * entries + self.weight + 56 * self.count
 
     def table(self, loads: tuple[tuple[int, ...], ...], box: tuple[int, ...], most: int) -> int:
-        """Return the number of a table of maximal loads."""
+        """Return the number of a table of maximal loads, worked out for up to so many nodes."""
         rows = np.array(loads, dtype=np.int64)
-        key = rows.tobytes()
+        key = most, rows.tobytes()
         if key not in self.kinds:
             self.kinds[key] = len(self.tables)
             self.tables.append(Table(loads=rows, nodes=fewest_nodes(rows, box, most), single=rows.max(axis=0)))

@@ -48,7 +48,9 @@ class Plan:
         core = (self.scale.cost, self.scale.core) if self.scale.core else None
         store = memo.store((tuple(self.count.tolist()), sizes, core), axes)
         box = tuple((self.count + 1).tolist())
-        tables = np.array([store.table(rows, box, int(self.count.sum())) for rows in self.loads], dtype=np.int64)
+        longest = int(np.diff(self.chain.depths[-1].child).max(initial=1))
+        most = min(1 << (longest - 1).bit_length(), int(self.count.sum()))  # in steps, so that it seldom changes
+        tables = np.array([store.table(rows, box, most) for rows in self.loads], dtype=np.int64)
         return Climb.of(self.chain, store, tables, self.spaces, count=self.count, core=core)
 
 

@@ -89,33 +89,34 @@ def _told(options: Options) -> Iterator[int]:
 
 def judged_worlds(seed: int, family: int, numbers: Iterable[int]) -> list[Verdict]:
     """Draw worlds of one family of `ALL` and judge each twice: as decided with what is kept from world to world, and by CP-SAT alone."""
-    kept, alone = engines.solver(), engines.solver("cpsat")
-    return [worse(judged(world, kept), judged(world, alone)) for world in (draw(seed, number, ALL[family]) for number in numbers)]
+    solvers = (engines.solver(), engines.solver("cpsat"))
+    return [judged(draw(seed, number, ALL[family]), *solvers) for number in numbers]
 
 
-def worse(one: Verdict, other: Verdict) -> Verdict:
-    """Return the first of two verdicts on one world, unless only the other has a mismatch."""
-    return replace(other, engine=one.engine) if other.mismatch and not one.mismatch else one
+def judged(world: SmallWorld, *solvers: Solver) -> Verdict:
+    """Decide one world with each solver and compare with the oracle: status, cost, proof, members; of a refusal, how many would fit.
 
-
-def judged(world: SmallWorld, solver: Solver = engines.default) -> Verdict:
-    """Decide one world and compare with the oracle: status, cost, proof and number of members; of a refusal, how many would fit."""
+    The verdict is of the first solver, but for a mismatch of any.
+    """
     expected = optimum(world)
+    snapshot, gang = question(world)
+    found = [_verdict(world, snapshot, gang, solver, expected) for solver in solvers or (engines.default,)]
+    return replace(found[0], mismatch=next((one.mismatch for one in found if one.mismatch), ""))
+
+
+def _verdict(world: SmallWorld, snapshot: Snapshot, gang: Gang, solver: Solver, expected: Best | None) -> Verdict:
     try:
-        plan = decided(world, solver)
+        (plan,) = decide(snapshot, (gang,), solver=solver, budget=Budget(), checks=CHECKS, verify=_judge)
+        mismatch = _mismatch(world, plan, expected)
     except RefereeError as error:
-        return Verdict(family=world.family, placed=True, engine=error.plan.decision.engine, mismatch=f"{_name(world)}: the referee: {error}")
-    mismatch = _mismatch(world, plan, expected)
+        plan, mismatch = error.plan, f"the referee: {error}"
+    engine = plan.decision.engine
     return Verdict(
         family=world.family,
         placed=isinstance(plan, Placed),
-        engine=plan.decision.engine,
-        mismatch=f"{_name(world)}, {plan.decision.engine}: {mismatch}" if mismatch else "",
+        engine=engine,
+        mismatch=f"{world.family} {world.number}, {engine}: {mismatch}" if mismatch else "",
     )
-
-
-def _name(world: SmallWorld) -> str:
-    return f"{world.family} {world.number}"
 
 
 def _mismatch(world: SmallWorld, plan: Plan, expected: Best | None) -> str:
@@ -132,10 +133,10 @@ def _mismatch(world: SmallWorld, plan: Plan, expected: Best | None) -> str:
     return ""
 
 
-def decided(world: SmallWorld, solver: Solver = engines.default, budget: Budget | None = None) -> Plan:
+def decided(world: SmallWorld, solver: Solver = engines.default) -> Plan:
     """Parse the objects of a world and decide its gang; raises `RefereeError` where the referee refuses the plan."""
     snapshot, gang = question(world)
-    (plan,) = decide(snapshot, (gang,), solver=solver, budget=budget or Budget(), checks=CHECKS, verify=_judge)
+    (plan,) = decide(snapshot, (gang,), solver=solver, budget=Budget(), checks=CHECKS, verify=_judge)
     return plan
 
 

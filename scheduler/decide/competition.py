@@ -28,6 +28,7 @@ from scheduler.decide.joint_plans import jointly
 from scheduler.decide.place import place
 from scheduler.decide.usage import table
 from scheduler.solve.joint.window import Answer, Held, Joint
+from scheduler.solve.joint.window import refused as too_much
 from scheduler.solve.problem import Bools
 from scheduler.solve.solution import Load, SolveStatus
 from scheduler.solve.solver import Budget, Solver
@@ -43,7 +44,7 @@ WINDOWS: Final = (8, 16, 32)
 """Gangs that are asked jointly at most: the nearest first, more where that is not enough."""
 PODS: Final = 512
 """Pending pods of them at most."""
-_PART: Final = 0.6
+_PART: Final = 0.35
 _LEAST: Final = 1e-3
 
 
@@ -89,8 +90,11 @@ class Competition:
 
     def _widening(self, refused: Unplaced, placed: Sequence[Placed], competing: Sequence[Placed]) -> Verdict:
         """Ask together with the nearest gangs, then with more of them. A no to more gangs is a no to fewer too."""
+        widest = self._window(refused.gang, competing, WINDOWS[-1])
         asked, open_, proved = 0, 0, False
-        for most in WINDOWS:
+        if widest and too_much(self._lay(refused.gang, placed, widest).window):
+            asked, proved = len(widest), len(widest) == len(competing)
+        for most in WINDOWS if not asked else ():
             chosen = self._window(refused.gang, competing, most)
             if len(chosen) == asked:
                 break
@@ -109,19 +113,22 @@ class Competition:
 
     def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], *, whole: bool) -> Verdict | SolveStatus:
         """Ask about the gang together with those that are chosen; return how all are placed, or the status of the answer where they are not."""
-        gang, moving = refused.gang, {p.gang.key for p in chosen}
+        laid = self._lay(refused.gang, placed, chosen)
+        answer = self._answer(laid, self._start(laid, refused.gang, chosen))
+        if answer.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
+            before = [self._first[p.gang.key] for p in chosen]
+            *moved, plan = jointly(laid, answer, whole=whole, before=before, advice=refused.advice)
+            return Verdict(plan=plan, moved=tuple(moved))
+        return answer.status
+
+    def _lay(self, gang: Gang, placed: Sequence[Placed], chosen: Sequence[Placed]) -> Laid:
+        """Lay out the gang and those that are chosen; all others keep their seats."""
+        moving = {p.gang.key for p in chosen}
         world = self._view(gang)
         for plan in placed:
             world = world if plan.gang.key in moving else world.with_plan(plan)
         entries = [Entry(gang=p.gang, demand=wishes(world, p.gang), held=_held(p, gang)) for p in chosen]
-        entries.append(Entry(gang=gang, demand=wishes(world, gang), held=None))
-        laid = lay(world, entries, self.checks)
-        answer = self._answer(laid, self._start(laid, world, gang, chosen))
-        if answer.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
-            before = [self._first[p.gang.key] for p in chosen]
-            *moved, plan = jointly(world, laid, entries, answer, whole=whole, before=before, advice=refused.advice)
-            return Verdict(plan=plan, moved=tuple(moved))
-        return answer.status
+        return lay(world, [*entries, Entry(gang=gang, demand=wishes(world, gang), held=None)], self.checks)
 
     def _answer(self, laid: Laid, start: tuple[Load, ...]) -> Answer:
         """Ask within a part of what is left of the round's budget: another gang may have to be asked about."""
@@ -134,9 +141,9 @@ class Competition:
         self._wall += answer.wall
         return answer
 
-    def _start(self, laid: Laid, world: Snapshot, gang: Gang, chosen: Sequence[Placed]) -> tuple[Load, ...]:
+    def _start(self, laid: Laid, gang: Gang, chosen: Sequence[Placed]) -> tuple[Load, ...]:
         """Return a joint placement that needs no search, if there is one: the gangs of one priority one after the other, in other orders."""
-        kept: list[Seat] = []
+        world, kept = laid.snapshot, list[Seat]()
         for plan in chosen:
             if plan.gang.priority > gang.priority:
                 kept += plan.seats
@@ -147,7 +154,7 @@ class Competition:
         for order in (first, by_use, by_size):
             seats = self._in_turn(world, order)
             if seats is not None:
-                return loads_of(laid, world, (*kept, *seats))
+                return loads_of(laid, (*kept, *seats))
         return ()
 
     def _in_turn(self, world: Snapshot, gangs: Sequence[Gang]) -> list[Seat] | None:

@@ -6,16 +6,17 @@ When that leaves no room for a gang that would fit otherwise, `scheduler.decide.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
 from scheduler.decide import queue
 from scheduler.decide.competition import Competition, Verdict
+from scheduler.decide.joint_plans import names
 from scheduler.decide.place import Checks, place
 from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
-from scheduler.state.gang import Gang
+from scheduler.state.gang import Advice, Gang
 from scheduler.state.ids import GangKey
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Placed, Plan, Unplaced
@@ -100,8 +101,13 @@ def steps(
     """
     again: Replace = partial(_again, solver=what_if or solver, budget=budget, checks=checks)
     coming = tuple(nominated)
-    play = None if joint is None else Competition(snapshot=snapshot, nominated=coming, joint=joint, solver=solver, budget=budget, checks=checks)
+    play = (
+        None
+        if joint is None
+        else Competition(snapshot=snapshot, nominated=coming, joint=joint, solver=what_if or solver, budget=budget, checks=checks)
+    )
     placed: dict[GangKey, Placed] = {}
+    refused: list[Gang] = []
     taken, latest = snapshot, None
     for gang in queue.ordered(gangs):
         taken = taken if latest is None else taken.with_plan(latest)  # seats are taken when somebody comes after
@@ -111,7 +117,8 @@ def steps(
             verdict = play.settle(verdict.plan, tuple(placed.values()))
         plan = verdict.plan
         if isinstance(plan, Unplaced) and plan.status == "INFEASIBLE" and explain is not None:
-            plan = explain(seen, gang, plan, again)
+            plan = _behind(explain(seen, gang, plan, again), refused)
+            refused.append(gang)
         placed.update({p.gang.key: p for p in (*verdict.moved, plan) if isinstance(p, Placed)})
         for one in (*verdict.moved, plan):
             world = _beside(snapshot, placed.values(), one).beside(coming, one.gang.priority) if verdict.moved else seen
@@ -121,6 +128,18 @@ def steps(
         latest = plan if isinstance(plan, Placed) and not verdict.moved else None
         taken = _beside(snapshot, placed.values(), None) if verdict.moved else taken
         yield Step(plan=plan, seen=seen, moved=verdict.moved)
+
+
+def _behind(plan: Unplaced, refused: list[Gang]) -> Unplaced:
+    """Say that gangs before this one in the queue are refused too: what is done for this one may serve them first."""
+    if not refused or not plan.relaxations:
+        return plan
+    count = "The gang" if len(refused) == 1 else f"{len(refused)} gangs"
+    message = (
+        f"{count} before it in the queue ({names(refused)}) wait{'s' if len(refused) == 1 else ''} for room too and come first when there is some."
+    )
+    about = f"{plan.gang.workload.kind}/{plan.gang.workload.name}"
+    return replace(plan, advice=(*plan.advice, Advice(level="info", object=about, field="", message=message)))
 
 
 def _beside(snapshot: Snapshot, placed: Iterable[Placed], one: Plan | None) -> Snapshot:

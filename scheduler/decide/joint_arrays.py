@@ -35,6 +35,9 @@ class Entry:
 class Laid:
     """The window, and the way back to nodes and members."""
 
+    snapshot: Snapshot
+    """The cluster in which none of the window's pending members has a seat."""
+    entries: tuple[Entry, ...]
     window: Window
     arrays: Arrays
     """Of all roles together."""
@@ -59,17 +62,19 @@ def lay(world: Snapshot, entries: Sequence[Entry], checks: Checks) -> Laid:
         problem = _problem(world, made, roles, own, entry=entry, levels=levels, occupied=occupied[at])
         contenders.append(Contender(problem=problem, roles=own, held=entry.held))
     together = replace(made.problem, levels=())
-    return Laid(window=Window(every=together, contenders=tuple(contenders)), arrays=replace(made, roles=roles))
+    return Laid(
+        snapshot=world, entries=tuple(entries), window=Window(every=together, contenders=tuple(contenders)), arrays=replace(made, roles=roles)
+    )
 
 
-def loads_of(laid: Laid, world: Snapshot, seats: Iterable[Seat]) -> tuple[Load, ...]:
+def loads_of(laid: Laid, seats: Iterable[Seat]) -> tuple[Load, ...]:
     """Return the loads that seats of the window's pending members make."""
     role_of = {m.pod.key: role for role, members in enumerate(laid.arrays.roles) for m in members}
     class_of = {int(at): c for c, row in enumerate(laid.arrays.classes) for at in row}
     held: dict[int, list[int]] = {}
     for seat in seats:
         if not seat.bound:
-            held.setdefault(world.topology.position[seat.node], [0] * len(laid.arrays.roles))[role_of[seat.member.pod.key]] += 1
+            held.setdefault(laid.snapshot.topology.position[seat.node], [0] * len(laid.arrays.roles))[role_of[seat.member.pod.key]] += 1
     return merged(Load(node_class=class_of[at], pods=tuple(pods), nodes=1) for at, pods in held.items())
 
 

@@ -20,9 +20,7 @@ _SHOWN = 3
 
 
 def jointly(
-    world: Snapshot,
     laid: Laid,
-    entries: Sequence[Entry],
     answer: Answer,
     *,
     whole: bool,
@@ -35,6 +33,7 @@ def jointly(
     competes is in the window; else what is proved holds only while the others keep their seats, and earlier gangs keep the lower
     bound that they had.
     """
+    world, entries = laid.snapshot, laid.entries
     nodes = nodes_of(world, laid.arrays, Solution(status=SolveStatus.OPTIMAL, loads=answer.loads)).by_role
     found = []
     for at, entry in enumerate(entries):

@@ -8,8 +8,8 @@ shape by shape, each knowing what the ones before it took, and bound to the doma
 
 Source: the documentation of Kueue's Topology Aware Scheduling and KEP-2724 (kubernetes-sigs/kueue, keps/2724-topology-aware-scheduling),
 algorithm "BestFit". Known differences: Kueue takes either a required or a preferred level, does not bind several PodSets to one
-domain (they would be placed apart; here that counts as not placed), looks at quota first, and is in Go. Nodes without a label of
-some level are out, as there.
+domain (they would be placed apart; here that counts as not placed), looks at quota first, and is in Go. The leader's domain is chosen so
+that what was counted beside it is kept. Nodes without a label of some level are out, as there.
 """
 
 from __future__ import annotations

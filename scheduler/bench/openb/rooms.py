@@ -1,7 +1,7 @@
 """Rooms: how many GPU thousandths a node offers to tasks of each size, now, or after a task was placed there.
 
 G are the free thousandths on devices with room for such a task, 0 where the node has too few such devices or too little CPU. C are those
-that the free CPU would suffice for. The room is G where C is more, else G x (C / G) ^ 0.4: a node that is short of CPU has less room, but not
+that the free CPU would suffice for. The room is G where C is more, else G x (C / G) ^ 0.3: a node that is short of CPU has less room, but not
 in proportion, since other tasks ask for less CPU.
 """
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scheduler.bench.openb.devices import WHOLE, Demand, Fleet, Ints, Mask
 from scheduler.bench.openb.mix import Size
 
-SHORTAGE: Final = 0.4
-"""How much a shortage of CPU counts: 0 not at all, as in FGD; 1 in full, as if no other task asked for less CPU. 0.3 to 0.5 do."""
+SHORTAGE: Final = 0.3
+"""How much a shortage of CPU counts: 0 not at all, as in FGD; 1 in full, as if no other task asked for less CPU. 0.3 to 0.5 come to nearly the same."""
 
 Rooms = NDArray[np.float32]
 Bools = NDArray[np.bool_]

@@ -19,7 +19,7 @@ from scheduler.bench.openb.fits import BestFit
 from scheduler.bench.openb.mix import Size, Typical
 from scheduler.bench.openb.rooms import RoomMeasure, Rooms, RoomsAfter
 
-FIT: Final = 0.1
+FIT: Final = 0.05
 """Weight of BestFit in the cost. It decides among places that cost nearly the same: fill what is full, keep what is empty."""
 SMALL: Final = 0.25
 """A kind's weight is its share of the mix over its GPUs to this power. By number alone (0) eight idle GPUs are kept for too long, while

@@ -17,7 +17,7 @@ from scheduler.bench.openb.devices import WHOLE, Demand, Fleet, Ints, Mask
 from scheduler.bench.openb.mix import Size
 
 SHORTAGE: Final = 0.3
-"""How much a shortage of CPU counts: 0 not at all, as in FGD; 1 in full, as if no other task asked for less CPU. 0.3 to 0.5 come to nearly the same."""
+"""How much a shortage of CPU counts: 0 not at all, as in FGD; 1 in full, as if no other task asked for less. 0.3 to 0.5 come to nearly the same."""
 
 Rooms = NDArray[np.float32]
 Bools = NDArray[np.bool_]

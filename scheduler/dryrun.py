@@ -124,6 +124,18 @@ class Done:
     snapshot: Snapshot
 
 
+def _raw_of(question: Question) -> Raw:
+    """Return a look-up of the question's objects as they were read; nothing is sorted before the first look."""
+    known: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+
+    def find(kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+        if not known:
+            known.update({(d.kind, _namespace(d, question.namespace), _name(d)): d.raw for d in (*question.cluster, *question.objects)})
+        return known.get((kind, namespace, name)) or known.get((kind, "", name))
+
+    return find
+
+
 class _Apart:
     """Seconds that went into imports: they are no part of a decision."""
 
@@ -143,10 +155,7 @@ def decisions(
 
     ``nominated`` pods have no node yet, but one is being emptied for them: they hold room there against gangs of no higher priority.
     """
-    raw = {(d.kind, _namespace(d, question.namespace), _name(d)): d.raw for d in (*question.cluster, *question.objects)}
-    explain = partial(
-        _explained, raw=lambda kind, namespace, name: raw.get((kind, namespace, name)) or raw.get((kind, "", name)), neighbours=neighbours
-    )
+    explain = partial(_explained, raw=_raw_of(question), neighbours=neighbours)
     apart = _Apart()
     alone = question.engine != "auto"
     solver = question.solver or engines.solver(question.engine, apart)

@@ -263,6 +263,9 @@ def _offer(trial: Trial, gang: Gang, way: _Way, *, own: bool) -> Relaxation | No
         changes=tuple({"create": manifest(node)} for node in nodes),
         harm=(ADD, len(nodes), int(own)),
     )
+    demand = gang.demand
+    if not (demand.required or demand.segments or demand.nvlink == "required" or trial.snapshot.repelling):
+        return offer if trial.writable(offer.changes) else None  # counting is the proof: no label puts the nodes elsewhere
     return trial.checked(offer, snapshot=with_nodes(trial.snapshot, nodes), gang=gang)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 from scheduler.solve import door
@@ -14,13 +15,15 @@ from scheduler.solve.bounds import Bounds
 from scheduler.solve.instance import Instance
 from scheduler.solve.joint.window import Answer, Joint, Window
 from scheduler.solve.problem import Problem
-from scheduler.solve.solution import Solution
+from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver, Start
 from scheduler.solve.tree import solver as programme
 from scheduler.solve.tree.memo import Memo
 
 Engine: TypeAlias = Literal["auto", "tree", "cpsat"]
 ENGINES: Final[tuple[Engine, ...]] = ("auto", "tree", "cpsat")
+QUICK: Final = 0.2
+"""Deterministic seconds that the tree programme may take before best fit and bounds are asked: they are often enough for large tables."""
 
 
 def default(problem: Problem, budget: Budget) -> Solution:
@@ -38,6 +41,13 @@ def solver(engine: Engine = "auto", loading: Callable[[], AbstractContextManager
     def tree(instance: Instance, budget: Budget) -> Solution:
         return programme.solve(instance, budget, memo)
 
+    def quick(instance: Instance, budget: Budget) -> Solution:
+        return tree(instance, replace(budget, deterministic_seconds=min(budget.deterministic_seconds, QUICK)))
+
+    def patient(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
+        found = tree(instance, budget)
+        return load(instance, bounds, start, budget) if found.status is SolveStatus.INEXPRESSIBLE else found
+
     def load(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:
         with loading():
             from scheduler.solve.cpsat import solver  # noqa: F401, PLC0415 - only to be there when it is asked
@@ -49,7 +59,7 @@ def solver(engine: Engine = "auto", loading: Callable[[], AbstractContextManager
         case "cpsat":
             return lambda problem, budget: door.forced_exact(problem, budget, load)
         case "auto":
-            return lambda problem, budget: door.solve(problem, budget, load, tree)
+            return lambda problem, budget: door.solve(problem, budget, patient, quick)
 
 
 def cpsat(instance: Instance, bounds: Bounds, start: Start | None, budget: Budget) -> Solution:

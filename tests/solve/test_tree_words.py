@@ -57,8 +57,8 @@ def test_a_tie_break_level_that_does_not_nest_is_left_out_and_no_more_is_claimed
 
 
 def test_tables_of_many_amounts_are_refused() -> None:
-    assert words(instance(problem(nodes=[90], free=[9], count=[49, 39, 1], request=[1, 1, 1]))) is None
-    assert refusal(problem(nodes=[90], free=[9], count=[49, 40, 1], request=[1, 1, 1])) == "the table of 4,100 amounts is too large"
+    assert words(instance(problem(nodes=[90], free=[9], count=[199, 99, 1], request=[1, 1, 1]))) is None
+    assert refusal(problem(nodes=[90], free=[9], count=[199, 100, 1], request=[1, 1, 1])) == "the table of 40,400 amounts is too large"
     assert refusal(problem(nodes=[9], free=[9], count=[20_001])) == "the table of 20,002 amounts is too large"
 
 
@@ -67,12 +67,12 @@ def test_nodes_of_many_loads_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     assert refusal(problem(nodes=[2], free=[4], count=[2, 2], request=[1, 1])) == "the loads of one node are too many to list"
 
 
-def test_too_much_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    of = problem(nodes=[2, 2], free=[4, 3], count=[2, 2], request=[1, 1], levels=(racks(0, 1), hosts(2)))
-    for most, fits in ((1e9, True), (50.0, False)):
-        monkeypatch.setattr("scheduler.solve.tree.work.MOST_SUMS", most)
-        assert (words(instance(of)) is None) is fits
-    assert refusal(of) == "tables for 5 domains and runs of equal nodes are too much work"
+def test_what_takes_longer_than_the_budget_is_refused_before_it_is_done() -> None:
+    of = instance(problem(nodes=[2, 2], free=[4, 3], count=[2, 2], request=[1, 1], levels=(racks(0, 1), hosts(2))))
+    for budget in (Budget(deterministic_seconds=5e-8), Budget(wall_seconds=5e-8)):
+        found = solve(of, budget, Memo())
+        assert (found.status, found.why) == (SolveStatus.INEXPRESSIBLE, "tables for 5 domains and runs of equal nodes are too much work")
+    assert solve(of, Budget(deterministic_seconds=1e-3), Memo()).status is SolveStatus.OPTIMAL
 
 
 def test_segments_of_which_pods_may_be_left_out_are_refused() -> None:
@@ -105,9 +105,9 @@ def test_where_the_best_of_all_holds_no_best_core_the_core_is_counted_beside_it(
 
 
 def test_and_said_to_be_too_much_where_that_table_is_too_large() -> None:
-    found = tree(apart(10))
+    found = tree(apart(20))
     assert found.status is SolveStatus.INEXPRESSIBLE
-    assert found.why == "the best placement of all pods holds no best core, and the table of 10,201 amounts is too large"
+    assert found.why == "the best placement of all pods holds no best core, and the table of 40,401 amounts is too large"
 
 
 def test_costs_that_leave_no_room_for_harm_are_still_exact() -> None:

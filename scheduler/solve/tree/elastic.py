@@ -27,7 +27,7 @@ Row: TypeAlias = tuple[int, int, int, int, tuple[int, ...]]
 """Cost of the core, pods (negative), price, cell, amount: the least is the best."""
 
 
-def elastic(instance: Instance, found: Plan, climb: Climb, memo: Memo) -> Solution:
+def elastic(instance: Instance, found: Plan, climb: Climb, memo: Memo, seconds: float) -> Solution:
     """Return the best placement; INEXPRESSIBLE where the larger table would be too large."""
     problem = instance.problem
     cells = roomy(instance, found, problem.must, problem.core)
@@ -38,14 +38,14 @@ def elastic(instance: Instance, found: Plan, climb: Climb, memo: Memo) -> Soluti
     most[core // found.scale.cost > least] = -1
     alone, pods = len(problem.count) == 1, int(most.max())
     if not alone and pods < problem.total:
-        return _beside(instance, memo)
+        return _beside(instance, memo, seconds)
     amount = (pods,) if alone else tuple(problem.count.tolist())
     values = np.where(most == pods, climb.values(cells, amount), NEVER)
     at = int(values.argmin())
     every = Best(plan=found, climb=climb, cell=int(cells[at]), amount=amount, value=int(values[at])).placed(problem)
     if pods < problem.total or _least_core(problem, every.loads) == least:
         return every
-    larger = _beside(instance, memo)
+    larger = _beside(instance, memo, seconds)
     if larger.status is not SolveStatus.INEXPRESSIBLE:
         return larger
     at = int(np.where(most == pods, core, NEVER).argmin())
@@ -115,10 +115,10 @@ def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
     return int(core[0]) // found.scale.cost
 
 
-def _beside(instance: Instance, memo: Memo) -> Solution:
+def _beside(instance: Instance, memo: Memo, seconds: float) -> Solution:
     """Count the core beside the other pods: the least cost of the core, then the most pods, then the least of all."""
     problem = instance.problem
-    found = plan(instance, core=True)
+    found = plan(instance, seconds, core=True)
     if isinstance(found, str):
         return inexpressible(f"the best placement of all pods holds no best core, and {found}")
     climb = found.climb(memo)

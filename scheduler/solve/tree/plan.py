@@ -18,8 +18,10 @@ from scheduler.solve.tree.memo import Memo
 from scheduler.solve.tree.price import Scale, scale
 from scheduler.solve.tree.work import too_much
 
-MOST_CELLS: Final = 4_096
+MOST_CELLS: Final = 40_000
 """The largest table of several roles, or of several kinds of segments."""
+SECONDS: Final = 1.5
+"""What tables may take where nobody says otherwise."""
 MOST_PODS: Final = 20_000
 """The longest table of one."""
 
@@ -54,8 +56,11 @@ class Plan:
         return Climb.of(self.chain, store, tables, self.spaces, count=self.count, core=core)
 
 
-def plan(instance: Instance, *, core: bool = False) -> Plan | str:
-    """Lay out the topology and the tables, or say why not; ``core``: with the core counted beside the other pods."""
+def plan(instance: Instance, seconds: float = SECONDS, *, core: bool = False) -> Plan | str:
+    """Lay out the topology and the tables, or say why not.
+
+    ``seconds``: deterministic ones that the tables may take; ``core``: with the core counted beside the other pods.
+    """
     problem = instance.problem
     if problem.elastic and problem.layers:
         return f"{problem.total - problem.core:,} of {problem.total:,} pods may be left out of segments"
@@ -77,7 +82,7 @@ def plan(instance: Instance, *, core: bool = False) -> Plan | str:
     if isinstance(found, str):
         return found
     single = np.array([np.max(rows, axis=0) for rows in loads], dtype=np.int64)
-    if len(loads) and too_much(found, spaces, single):
+    if len(loads) and too_much(found, spaces, single, seconds):
         return f"tables for {sum(len(depth.index) for depth in found.depths):,} domains and runs of equal nodes are too much work"
     return Plan(chain=found, scale=of, spaces=spaces, count=problem.count, loads=loads)
 

@@ -37,21 +37,21 @@ def words(instance: Instance) -> str | None:
 def solve(instance: Instance, budget: Budget, memo: Memo) -> Solution:
     """Return the best placement or the proof that there is none; what the memo holds changes nothing but the time.
 
-    INEXPRESSIBLE, with the reason, where the programme has no words. The work is bounded by the size of the tables, not by
-    the budget.
+    INEXPRESSIBLE, with the reason, where the programme has no words, or where its tables would take longer than the budget:
+    that is worked out before they are made.
     """
-    del budget
+    seconds = min(budget.deterministic_seconds, budget.wall_seconds or budget.deterministic_seconds)
     problem = instance.problem
     if not problem.total or not (problem.core or len(instance.play)):
         return answer(costs.fixed_cost(problem), (), harm=True)
-    found = plan(instance)
+    found = plan(instance, seconds)
     if isinstance(found, str):
         return inexpressible(found)
     if not len(instance.play):
         return infeasible("no node holds a pod of the gang")
     climb = found.climb(memo)
     if problem.elastic:
-        return elastic(instance, found, climb, memo)
+        return elastic(instance, found, climb, memo, seconds)
     whole = tuple(found.spaces[0].limit.tolist())
     cell, value = _best_cell(instance, found, climb, whole)
     if value >= NEVER:

@@ -14,15 +14,18 @@ from scheduler.solve.tree.climb import Space
 
 Floats = NDArray[np.float64]
 
-MOST_SUMS: Final = 1.5e9
-"""Additions of two prices; some seconds. Domains that are alike are counted as if they were not."""
+SUMS: Final = 1e9
+"""Additions of two prices that count as one deterministic second; about that many are made in a second."""
 
 
-def too_much(chain: Chain, spaces: Sequence[Space], single: Ints) -> bool:
-    """Tell whether it takes too many additions to merge all groups; ``single`` is the room of one node by table and role."""
+def too_much(chain: Chain, spaces: Sequence[Space], single: Ints, seconds: float) -> bool:
+    """Tell whether merging all groups takes more than so many deterministic seconds; ``single`` is the room of one node by table and role.
+
+    Domains that are alike are counted as if they were not.
+    """
     every = sum(len(depth.index) for depth in chain.depths)
     largest = max(_cells(space.limit[None, :].astype(np.float64))[0] for space in spaces)
-    return bool(every * largest**2 > MOST_SUMS) and _sums(chain, spaces, single) > MOST_SUMS
+    return bool(every * largest**2 > seconds * SUMS) and _sums(chain, spaces, single) > seconds * SUMS
 
 
 def _sums(chain: Chain, spaces: Sequence[Space], single: Ints) -> float:

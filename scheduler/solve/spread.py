@@ -85,7 +85,7 @@ def spread(known: Instance, held: tuple[Holding, ...]) -> Spread | None:
     group = np.arange(len(tables))
     for level in outer:
         occupied = occupied_classes(level, problem)[holding.first]
-        group, tables = _grouped(group, level.domain[holding.first], tables, extra=np.where(occupied, 0, level.weight), segments=segments)
+        group, tables = _grouped(group, _domains(level, holding), tables, extra=np.where(occupied, 0, level.weight), segments=segments)
     _, roots = _grouped(group, holding.cell, tables, extra=np.zeros(len(holding.first), dtype=np.int64), segments=segments)
     cell = dict(zip(np.unique(holding.cell).tolist(), roots, strict=True))
     least = np.array([int(cell[c].cost[segments]) if c in cell and len(cell[c].cost) > segments else NEVER for c in range(known.cells)])
@@ -126,11 +126,16 @@ def _levels(known: Instance, holding: Holding) -> tuple[tuple[LevelColumn, ...],
         if level.host or _within(level, inside, place):
             inner.append(level)
         elif pure(known, level, layer) is not None and (level.domain[holding.first] >= 0).all():
-            both, _ = codes((group, level.domain[holding.first]), len(group))
+            both, _ = codes((group, _domains(level, holding)), len(group))
             if len(np.unique(both)) == len(np.unique(group)):
                 outer.append(level)
-                group = codes((level.domain[holding.first],), len(group))[0]
+                group = _domains(level, holding)
     return tuple(inner), tuple(outer)
+
+
+def _domains(level: LevelColumn, holding: Holding) -> Ints:
+    """Return int64[P]: the domain of each place, told apart by cell: all lies in one cell, whatever domains reach beyond it."""
+    return codes((level.domain[holding.first], holding.cell), len(holding.first))[0]
 
 
 def _within(level: LevelColumn, inside: Ints, place: Ints) -> bool:

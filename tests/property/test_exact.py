@@ -7,8 +7,20 @@ import pytest
 from scheduler import plan
 from scheduler.bench.exact import decided, judged
 from scheduler.bench.families import ELASTIC_LEADER, FAMILIES, Family, draw
-from scheduler.bench.oracle import most, optimum
-from scheduler.bench.small import SmallWorld, cluster, objects, pod_name
+from scheduler.bench.oracle import Best, most, optimum
+from scheduler.bench.small import (
+    CLIQUE,
+    GPU,
+    PODS,
+    SPINE,
+    SmallMember,
+    SmallNode,
+    SmallShape,
+    SmallWorld,
+    cluster,
+    objects,
+    pod_name,
+)
 from scheduler.report import GangReport
 from scheduler.solve import engines
 from scheduler.state.plan import Unplaced
@@ -70,6 +82,26 @@ def test_either_engine_alone_finds_the_optimum_where_it_has_words(family: Family
                 assert (len(found.seats), found.cost, found.bound) == (best.placed, best.cost, best.cost), (engine, world)
     assert lacking["cpsat"] == 0
     assert lacking["tree"] <= EACH // 2
+
+
+def test_an_nvlink_domain_that_reaches_over_two_spines_is_counted_in_each() -> None:
+    """Only spine s1 has room for two; the segments' domain c0 lies in both spines."""
+    nodes = [SmallNode(name=f"n{i}", labels={SPINE: spine, CLIQUE: "c0"}, room={GPU: 1, PODS: 110}) for i, spine in enumerate(("s0", "s1", "s1"))]
+    world = SmallWorld(
+        family="by hand",
+        number=0,
+        nodes=tuple(nodes),
+        others=(),
+        shapes=(SmallShape(asks={GPU: 1}),),
+        members=(SmallMember(shape=0),) * 2,
+        least=2,
+        required=SPINE,
+        weights={CLIQUE: 1},
+        segments=((1, CLIQUE),),
+    )
+    assert optimum(world) == Best(core=0, placed=2, cost=0)
+    for engine in engines.ENGINES:
+        assert judged(world, engines.solver(engine)).mismatch == ""
 
 
 def test_a_leader_is_in_the_core_of_an_elastic_gang() -> None:

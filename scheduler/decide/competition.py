@@ -45,7 +45,9 @@ WINDOWS: Final = (8, 16, 32)
 PODS: Final = 512
 """Pending pods of them at most."""
 _PART: Final = 0.35
-_LEAST: Final = 1e-3
+"""Part of what is left of the round's budget that one question may use."""
+_LEAST: Final = 0.02
+"""Part of the round's budget below which no question is put any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,8 @@ class Competition:
         if widest and too_much(self._lay(refused.gang, placed, widest).window):
             asked, proved = len(widest), len(widest) == len(competing)
         for most in WINDOWS if not asked else ():
+            if self._left() is None:
+                return Verdict(plan=self._unknown(refused, len(widest)))
             chosen = self._window(refused.gang, competing, most)
             if len(chosen) == asked:
                 break
@@ -114,7 +118,7 @@ class Competition:
     def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], *, whole: bool) -> Verdict | SolveStatus:
         """Ask about the gang together with those that are chosen; return how all are placed, or the status of the answer where they are not."""
         laid = self._lay(refused.gang, placed, chosen)
-        answer = self._answer(laid, self._start(laid, refused.gang, chosen))
+        answer = self._answer(laid, refused.gang, chosen)
         if answer.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
             before = [self._first[p.gang.key] for p in chosen]
             *moved, plan = jointly(laid, answer, whole=whole, before=before, advice=refused.advice)
@@ -130,13 +134,19 @@ class Competition:
         entries = [Entry(gang=p.gang, demand=wishes(world, p.gang), held=_held(p, gang)) for p in chosen]
         return lay(world, [*entries, Entry(gang=gang, demand=wishes(world, gang), held=None)], self.checks)
 
-    def _answer(self, laid: Laid, start: tuple[Load, ...]) -> Answer:
-        """Ask within a part of what is left of the round's budget: another gang may have to be asked about."""
+    def _left(self) -> Budget | None:
+        """Return what the next question may use: a part of what is left of the round's budget, another gang may have to be asked about."""
         wall = None if self.budget.wall_seconds is None else _PART * (self.budget.wall_seconds - self._wall)
         left = _PART * (self.budget.deterministic_seconds - self._deterministic)
-        if left < _LEAST or (wall is not None and wall < _LEAST):
+        used_up = left < _LEAST * self.budget.deterministic_seconds or (wall is not None and wall < _LEAST)
+        return None if used_up else replace(self.budget, deterministic_seconds=left, wall_seconds=wall)
+
+    def _answer(self, laid: Laid, gang: Gang, chosen: Sequence[Placed]) -> Answer:
+        """Ask within what is left."""
+        left = self._left()
+        if left is None:
             return Answer(status=SolveStatus.UNKNOWN)
-        answer = self.joint(replace(laid.window, start=start), replace(self.budget, deterministic_seconds=left, wall_seconds=wall))
+        answer = self.joint(replace(laid.window, start=self._start(laid, gang, chosen)), left)
         self._deterministic += answer.deterministic
         self._wall += answer.wall
         return answer

@@ -20,9 +20,10 @@ from scheduler.solve.cpsat.joint_fit import read as read_fit
 from scheduler.solve.cpsat.joint_hints import hint
 from scheduler.solve.cpsat.joint_rules import RULES, roles_on
 from scheduler.solve.cpsat.joint_search import Search
-from scheduler.solve.cpsat.joint_variables import Layout, Shared, layout, make
+from scheduler.solve.cpsat.joint_variables import Layout, Shared, layout, loads_of, make, size
 from scheduler.solve.cpsat.objective import OBJECTIVES, cost, harm, left_out, ties
 from scheduler.solve.door import core_of
+from scheduler.solve.joint.loads import SharedLoads
 from scheduler.solve.joint.window import Answer, Proof, Window, refused
 from scheduler.solve.solution import Load, SolveStatus, merged
 from scheduler.solve.solver import Budget
@@ -67,22 +68,27 @@ def solve(window: Window, budget: Budget) -> Answer:
     if refused(window):
         return Answer(status=SolveStatus.INFEASIBLE, engine="counting")
     of, search = layout(window), Search(budget=budget)
-    search.deterministic += BUILDING * of.size
+    search.deterministic += BUILDING * int(of.allowed.sum())
     start, status = (window.start, SolveStatus.FEASIBLE) if window.start else _fitted(of, search)
     if status is SolveStatus.INFEASIBLE:
         return _answer(search, status)
-    return _unpriced(of, search, start) if of.size > MOST_VARIABLES else _priced(of, search, start)
+    loads = loads_of(of)
+    needed = size(of, loads)
+    if needed > MOST_VARIABLES:
+        return _unpriced(of, search, start)
+    search.deterministic += BUILDING * needed
+    return _priced(of, loads, search, start)
 
 
-def _priced(of: Layout, search: Search, start: tuple[Load, ...]) -> Answer:
+def _priced(of: Layout, listed: SharedLoads, search: Search, start: tuple[Load, ...]) -> Answer:
     """Seek the aims of all gangs that are not held."""
-    cores = _held_cores(of, search)
+    cores = _held_cores(of, listed, search)
     search.last = None  # that was a placement of the first gangs alone
     if cores is None:
         return _answer(search, SolveStatus.UNKNOWN)
     if any(_core_cost(of, at, start) > most for at, most in cores.items()):
         start = ()
-    model, shared = _modelled(of, len(of.window.contenders), cores)
+    model, shared = _modelled(of, listed, len(of.window.contenders), cores)
     if start:
         hint(model, shared, start)
     reached = _Reached(loads=start)
@@ -125,10 +131,10 @@ def _core_cost(of: Layout, at: int, loads: tuple[Load, ...]) -> int:
     return costs.cost(contender.problem, core) if core is not None else NEVER
 
 
-def _modelled(of: Layout, gangs: int, cores: Mapping[int, int]) -> tuple[cp_model.CpModel, Shared]:
+def _modelled(of: Layout, listed: SharedLoads, gangs: int, cores: Mapping[int, int]) -> tuple[cp_model.CpModel, Shared]:
     """Make the model of the first gangs; what is held of them holds."""
     model = cp_model.CpModel()
-    shared = make(model, of, gangs)
+    shared = make(model, of, listed, gangs)
     for v in shared.gangs:
         for constraint in ALONE:
             constraint(model, v)
@@ -147,14 +153,14 @@ def _modelled(of: Layout, gangs: int, cores: Mapping[int, int]) -> tuple[cp_mode
     return model, shared
 
 
-def _held_cores(of: Layout, search: Search) -> dict[int, int] | None:
+def _held_cores(of: Layout, listed: SharedLoads, search: Search) -> dict[int, int] | None:
     """Return what the cores of elastic gangs that are held cost at the least, by gang; ``None`` where the budget ends first."""
     found: dict[int, int] = {}
     held = [at for at, contender in enumerate(of.window.contenders) if contender.held is not None]
     elastic = [at for at in held if of.window.contenders[at].problem.elastic and of.instances[at].weighted]
     if not elastic:
         return found
-    model, shared = _modelled(of, len(held), found)
+    model, shared = _modelled(of, listed, len(held), found)
     for at in elastic:
         status, solver = search.seek(model, cost(shared.gangs[at].core), HALF)
         if status is SolveStatus.INFEASIBLE:

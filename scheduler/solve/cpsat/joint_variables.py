@@ -49,30 +49,33 @@ class Layout:
     window: Window
     instances: tuple[Instance, ...]
     allowed: Bools
-    loads: SharedLoads
-
-    @property
-    def size(self) -> int:
-        """Estimate how many variables the window needs."""
-        total = 0
-        for c in np.flatnonzero(self.allowed.any(axis=0)).tolist():
-            roles, listed = int(self.allowed[:, c].sum()), self.loads.of(c)
-            total += 2 * roles * _nodes(self.window, c) if listed is None else roles + len(listed)
-        return total
 
 
 def layout(window: Window) -> Layout:
-    """Work out where each role may be, and what a node holds."""
+    """Work out where each role may be."""
     instances = tuple(instance(c.problem) for c in window.contenders)
-    allowed = _allowed(window, instances)
-    return Layout(window=window, instances=instances, allowed=allowed, loads=shared_loads(window.every, allowed, gang_of(window)))
+    return Layout(window=window, instances=instances, allowed=_allowed(window, instances))
 
 
-def make(model: cp_model.CpModel, of: Layout, gangs: int) -> Shared:
+def loads_of(of: Layout) -> SharedLoads:
+    """List what the nodes hold of all gangs together."""
+    return shared_loads(of.window.every, of.allowed, gang_of(of.window))
+
+
+def size(of: Layout, loads: SharedLoads) -> int:
+    """Estimate how many variables the window needs."""
+    total = 0
+    for c in np.flatnonzero(of.allowed.any(axis=0)).tolist():
+        roles, listed = int(of.allowed[:, c].sum()), loads.of(c)
+        total += 2 * roles * _nodes(of.window, c) if listed is None else roles + len(listed)
+    return total
+
+
+def make(model: cp_model.CpModel, of: Layout, loads: SharedLoads, gangs: int) -> Shared:
     """Make the variables of the first ``gangs`` contenders."""
     ground: list[Ground] = []
     for c in np.flatnonzero(of.allowed.any(axis=0)).tolist():
-        listed, nodes = of.loads.of(c), _nodes(of.window, c)
+        listed, nodes = loads.of(c), _nodes(of.window, c)
         if listed is None:
             ground += [Ground(node_class=c, nodes=1) for _ in range(nodes)]
         else:

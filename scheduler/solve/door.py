@@ -124,8 +124,24 @@ def _segmented(known: Instance, core: Bounds) -> tuple[Bounds, Start | None]:
         core = core.at_least(known, tables.bounds)
     if core.refused:
         return core, None
-    found = (segments.start(known, held), None if tables is None else segments.spread_out(known, held, tables.best()))
-    return core, min((s for s in found if s is not None), key=lambda s: costs.cost(known.problem, s.loads), default=None)
+    best = segments.start(known, held)
+    if tables is not None:
+        for further in (segments.spread_out, segments.tried):
+            if best is None or costs.cost(known.problem, best.loads) > core.cost:
+                best = _cheaper(known, best, further(known, held, tables))
+    return core, best
+
+
+def _part_segments(known: Instance) -> Start | None:
+    """Return some whole segments that make a core, where best fit finds them; which pods more fit is left to the search."""
+    fewer = segments.fewer(known)
+    start = None if fewer is None else segments.start(fewer)
+    core = None if start is None else core_of(known.problem, start.loads)
+    return None if start is None or core is None else replace(start, core=core)
+
+
+def _cheaper(known: Instance, *starts: Start | None) -> Start | None:
+    return min((s for s in starts if s is not None), key=lambda s: costs.cost(known.problem, s.loads), default=None)
 
 
 def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact, tree: Tree | None) -> Solution:
@@ -142,9 +158,9 @@ def _elastic(known: Instance, core: Bounds, budget: Budget, exact: Exact, tree: 
             return every
         start = None if chosen is None else Start(loads=every.loads, core=chosen, parts=every.parts)
     else:
-        start = None if problem.layers else _part(known)  # best fit of some pods knows nothing of segments
+        start = _part_segments(known) if problem.layers else _part(known)
         if start is not None and _most_proved(known, core, start):
-            return _optimal(problem, start.loads)
+            return replace(_optimal(problem, start.loads), parts=start.parts)
     found = exact(known, core, start, half)
     if found.status is SolveStatus.FEASIBLE and "extras" in found.proved:
         least = bounds(known, problem.count, costs.placed(found.loads)).cost

@@ -8,7 +8,7 @@ it holds and the step is done again. What is returned is valid; whether it is op
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,9 +21,12 @@ from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Ints, Layer, LevelColumn, Problem, Rows
 from scheduler.solve.solution import Load, Part, merged
 from scheduler.solve.solver import Start
+from scheduler.solve.spread import Spread, spread
 
 TRIES: Final = 8
 """How often a layer is placed anew after a place held less than the sums promised."""
+TRIALS: Final = 1000
+"""Numbers of segments on places that are tried one by one."""
 _WORTH: Final = 2**40
 
 
@@ -46,10 +49,11 @@ def start(known: Instance, held: tuple[Holding, ...] | None = None) -> Start | N
     return _complete(known, found.loads, found.parts)
 
 
-def spread_out(known: Instance, held: tuple[Holding, ...], counts: Mapping[int, int]) -> Start | None:
-    """Return a placement with so many segments in each place, if this method finds one: of one layer, rare kinds where most room is left."""
+def spread_out(known: Instance, held: tuple[Holding, ...], tables: Spread) -> Start | None:
+    """Return a placement by the counts of tables, if this method finds one: of one layer, rare kinds where most room is left."""
     if len(held) > 1:
         return None
+    counts = tables.best()
     holding, kinds = held[0], known.problem.layers[0].kinds
     spare = {p: int(holding.room[0, p] - n * holding.amount[0].min()) for p, n in counts.items()}
     left = [k for k in sorted(range(len(kinds)), key=lambda k: (kinds[k].times, k)) for _ in range(kinds[k].times)]
@@ -63,6 +67,40 @@ def spread_out(known: Instance, held: tuple[Holding, ...], counts: Mapping[int, 
             return None
         done.append(filled)
     return _complete(known, merged(load for each in done for load in each.loads), tuple(p for each in done for p in each.parts))
+
+
+def tried(known: Instance, held: tuple[Holding, ...], tables: Spread) -> Start | None:
+    """Return a placement by the costs of trials, place by place, with segments of the commonest kind: worth its time before a search."""
+    kinds = known.problem.layers[-1].kinds
+    if len(held) > 1 or int(held[0].most.sum()) > TRIALS:
+        return None
+    common = max(range(len(kinds)), key=lambda k: (kinds[k].times, -k))
+
+    def trial(place: int, n: int) -> tuple[Load, ...] | None:
+        filled = _place(known, held, 0, place, tuple(n if k == common else 0 for k in range(len(kinds))))
+        return None if filled is None else filled.loads
+
+    found = spread(known, held, trial)
+    return None if found is None else spread_out(known, held, replace(found, bounds=np.maximum(found.bounds, tables.bounds)))
+
+
+def fewer(known: Instance) -> Instance | None:
+    """Return the problem with as many of the commonest segments as places hold by sums, all pods required; ``None`` where that is no core.
+
+    For one layer whose other kinds, and pods in no segment, all stay.
+    """
+    problem = known.problem
+    if len(problem.layers) > 1:
+        return None
+    kinds, held = problem.layers[0].kinds, holdings(known)[0]
+    common = max(range(len(kinds)), key=lambda k: (kinds[k].times, -k))
+    others = sum(kind.times for k, kind in enumerate(kinds) if k != common)
+    times = min(kinds[common].times, int(held.most[common].sum()) - others)
+    count = problem.count - (kinds[common].times - times) * _ints(kinds[common].pods)
+    if times < 1 or (count < np.maximum(problem.must, 1)).any() or int(count.sum()) < problem.core:
+        return None
+    left = tuple(replace(kind, times=times) if k == common else kind for k, kind in enumerate(kinds))
+    return instance(replace(problem, count=count, need=int(count.sum()), layers=(replace(problem.layers[0], kinds=left),)))
 
 
 def _complete(known: Instance, loads: tuple[Load, ...], parts: tuple[Part, ...]) -> Start | None:

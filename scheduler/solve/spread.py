@@ -9,17 +9,19 @@ a lower bound, and the counts behind the least one are where best fit should loo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from scheduler.solve import cost as costs
 from scheduler.solve.bounds import NEVER, cells, fewest, measures
 from scheduler.solve.grouping import codes, ordered
 from scheduler.solve.holding import Holding, pure
 from scheduler.solve.instance import Instance, occupied_classes, occupied_count
 from scheduler.solve.problem import Ints, LevelColumn
+from scheduler.solve.solution import Load
 
 MOST_WORK: Final = 2_000_000
 """Cells of tables to combine; where there would be more, nothing is counted."""
@@ -66,8 +68,15 @@ class Spread:
         return {} if self.bounds[cell] >= NEVER else self.tables[cell].counts(self.segments, {})
 
 
-def spread(known: Instance, held: tuple[Holding, ...]) -> Spread | None:
-    """Count how the segments of the innermost layer spread; ``None`` where the tables would be too large."""
+Trial: TypeAlias = Callable[[int, int], tuple[Load, ...] | None]
+"""Really places so many segments on a place: the loads, ``None`` where it fails."""
+
+
+def spread(known: Instance, held: tuple[Holding, ...], trial: Trial | None = None) -> Spread | None:
+    """Count how the segments of the innermost layer spread; ``None`` where the tables would be too large.
+
+    With a trial the costs are those of what is really placed: no bounds then, but better counts.
+    """
     problem, holding = known.problem, held[-1]
     layer = problem.layers[-1]
     segments = sum(kind.times for kind in layer.kinds)
@@ -80,6 +89,8 @@ def spread(known: Instance, held: tuple[Holding, ...]) -> Spread | None:
     sizes = np.bincount(known.places[-1][known.play][known.places[-1][known.play] >= 0])
     tables = [
         Table(cost=_costs(known, holding, inner, known.play[members[edge : edge + size]], int(min(n, segments))), place=place)
+        if trial is None
+        else Table(cost=_tried(known, inner, trial, place, int(min(n, segments))), place=place)
         for place, (edge, size, n) in enumerate(zip(edges.tolist(), sizes[sizes > 0].tolist(), most.tolist(), strict=True))
     ]
     group = np.arange(len(tables))
@@ -163,6 +174,17 @@ def _costs(known: Instance, holding: Holding, inner: Sequence[LevelColumn], clas
                 new = np.maximum(new, _fewest(want * least - free, size[~occupied[first]], times[~occupied[first]]))
         found += level.weight * new
     return found
+
+
+def _tried(known: Instance, inner: Sequence[LevelColumn], trial: Trial, place: int, most: int) -> Ints:
+    """Return int64[n + 1]: the cost of n segments as they are really placed, up to the first number that fails."""
+    found = [0]
+    for n in range(1, most + 1):
+        loads = trial(place, n)
+        if loads is None:
+            break
+        found.append(sum(v.weight * (costs.domains(known.problem, v, loads) - occupied_count(v)) for v in inner))
+    return np.array(found, dtype=np.int64)
 
 
 def _fewest(amount: Ints, size: Ints, times: Ints) -> Ints:

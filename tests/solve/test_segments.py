@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,27 +18,13 @@ from scheduler.solve.cpsat.solver import solve
 from scheduler.solve.cpsat.variables import Variables, make
 from scheduler.solve.holding import holdings, sharpen
 from scheduler.solve.instance import instance
-from scheduler.solve.problem import Ints, Kind, Layer, LevelColumn, Problem
+from scheduler.solve.problem import Ints, Kind, Problem
 from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.solver import Budget
 from tests.solve.problems import hosts, ints, problem, racks
+from tests.solve.segmented import cut, layer, random_problem, two_racks
 
 Rule = Callable[[cp_model.CpModel, Variables], None]
-
-
-def layer(domain: Sequence[int], *kinds: Kind, loose: tuple[int, ...] = ()) -> Layer:
-    return Layer(domain=ints(*domain), kinds=kinds, loose=loose)
-
-
-def cut(of: Problem, *layers: Layer) -> Problem:
-    return replace(of, layers=layers)
-
-
-def two_racks(*free: int, times: int, size: int, need: int | None = None) -> Problem:
-    """Equal segments on racks of one node each."""
-    count = [times * size]
-    of = problem(nodes=[1] * len(free), free=list(free), count=count, need=need, levels=(racks(*range(len(free))),))
-    return cut(of, layer(range(len(free)), Kind(times=times, pods=(size,))))
 
 
 def model_of(of: Problem, *chosen: Rule) -> tuple[cp_model.CpModel, Variables]:
@@ -238,35 +224,11 @@ def test_best_fit_that_meets_the_bound_needs_no_search() -> None:
     assert (answer.status, answer.engine, answer.cost, sum(p.times for p in answer.parts)) == (SolveStatus.OPTIMAL, "bound", 200, 5)
 
 
-def random_problem(seed: int) -> Problem:
-    """Two roles, four kinds at most, two layers or one, ragged labels."""
-    r = np.random.default_rng(seed)
-    classes = int(r.integers(1, 6))
-    sizes = [(int(r.integers(0, 2)), int(r.integers(0, 3))) for _ in range(2)]
-    sizes = [s if sum(s) else (0, 1) for s in sizes]
-    times = [int(r.integers(1, 3)) for _ in sizes]
-    loose = (int(r.integers(0, 2)), int(r.integers(0, 2)))
-    count = [sum(t * s[role] for t, s in zip(times, sizes, strict=True)) + loose[role] for role in range(2)]
-    roles = [role for role in range(2) if count[role]]
-    kinds = tuple(
-        Kind(times=t, pods=tuple(s[role] for role in roles), pinned=0 if r.integers(0, 6) == 0 else None) for t, s in zip(times, sizes, strict=True)
-    )
-    levels: tuple[LevelColumn, ...] = (racks(*r.integers(-1, 3, classes).tolist(), weight=int(r.integers(0, 9))), hosts(classes, weight=1))
-    of = problem(
-        nodes=r.integers(1, 3, classes).tolist(),
-        free=r.integers(0, 7, classes).tolist(),
-        count=[count[role] for role in roles],
-        request=[1 + role for role in roles],
-        levels=levels,
-    )
-    kinds = kinds if kinds[0] != kinds[1] else (replace(kinds[0], times=sum(times)),)
-    own = tuple(loose[role] for role in roles)
-    inner = layer(r.integers(-1, 3, classes).tolist(), *kinds, loose=own if any(own) else ())
-    if r.integers(0, 2):
-        return cut(of, inner)
-    inside = tuple(k.times for k in inner.kinds)
-    whole = Kind(times=1, pods=tuple(sum(k.times * k.pods[i] for k in inner.kinds) for i in range(len(roles))), inside=inside)
-    return cut(of, layer(r.integers(0, 2, classes).tolist(), whole, loose=inner.loose), inner)
+def test_a_part_that_is_proved_says_where_its_segments_lie() -> None:
+    """Two of three segments of one pod fit on one node, and nobody can add a third."""
+    of = problem(nodes=[1], free=[2], count=[3], need=1, levels=(racks(0),))
+    answer = door.solve(cut(of, layer([0], Kind(times=3, pods=(1,)))), Budget(), engines.cpsat)
+    assert (answer.status, placed(answer.loads), sum(p.times for p in answer.parts)) == (SolveStatus.OPTIMAL, 2, 2)
 
 
 @pytest.mark.parametrize("seed", range(60))

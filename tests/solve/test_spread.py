@@ -14,16 +14,16 @@ from scheduler.solve.cost import cost
 from scheduler.solve.cpsat.solver import solve
 from scheduler.solve.holding import holdings
 from scheduler.solve.instance import instance
-from scheduler.solve.problem import Kind, Layer, Problem
+from scheduler.solve.problem import Kind, Problem
 from scheduler.solve.solution import SolveStatus
 from scheduler.solve.solver import Budget
 from scheduler.solve.spread import Spread, spread
-from tests.solve.problems import hosts, ints, problem, racks
-from tests.solve.test_segments import random_problem
+from tests.solve.problems import hosts, problem, racks
+from tests.solve.segmented import cut, layer, random_problem
 
 
 def segmented(of: Problem, domain: Sequence[int], *kinds: Kind) -> Problem:
-    return replace(of, layers=(Layer(domain=ints(*domain), kinds=kinds),))
+    return cut(of, layer(domain, *kinds))
 
 
 def told(of: Problem) -> Spread:
@@ -89,5 +89,5 @@ def test_no_placement_costs_less_than_the_tables_say(seed: int) -> None:
     least = int(told(of).bounds.min(initial=NEVER))
     if best.status is SolveStatus.OPTIMAL:
         assert least <= best.cost
-        start = segments.spread_out(known, holdings(known), told(of).best())
+        start = segments.spread_out(known, holdings(known), told(of))
         assert start is None or cost(of, start.loads) >= best.cost

@@ -46,30 +46,41 @@ def groups(
         whole = ((members[: sum(seats.values())], dict(seats)) for members, seats in zip(made.roles, taken, strict=True))
         return [group for group in whole if group[0]]
     placed = _places(topology, made, solution)
-    cut = {m.pod.key for pieces in made.cuts[-1].pieces for p in pieces for m in p.pending}
+    cut = {m.pod.key for pieces in (made.cuts[-1].pieces if made.cuts else ()) for p in pieces for m in p.pending}
+    of_class = {c: _place(made, c, len(made.cuts)) for c in set(home.values())}
     found: list[Group] = []
     for members, seats in zip(made.roles, taken, strict=True):
         inside: dict[Place, list[Member]] = {}
-        for member in (m for m in members if m.pod.key in placed or m.pod.key not in cut):
-            inside.setdefault(placed.get(member.pod.key, ()), []).append(member)
-        left = dict(seats)
+        for member in members:
+            key = member.pod.key
+            if key in placed or key not in cut:
+                inside.setdefault(placed.get(key, ()), []).append(member)
+        left, nodes = dict(seats), _by_place(seats, home, of_class)
         for place in sorted(p for p in inside if p):
-            nodes = sorted(node for node in left if _place(made, home[node], len(place)) == place)
-            own, left = _first(left, nodes, len(inside[place]))
+            own = _first(left, nodes.get(place, ()), len(inside[place]))
             found.append((tuple(inside[place][: sum(own.values())]), own))
-        found.append((tuple(inside.get((), ())[: sum(left.values())]), left))
+        rest = {node: n for node, n in left.items() if n}
+        found.append((tuple(inside.get((), ())[: sum(rest.values())]), rest))
     return [group for group in found if group[0]]
 
 
-def _first(seats: Mapping[NodeName, int], nodes: Sequence[NodeName], most: int) -> tuple[dict[NodeName, int], dict[NodeName, int]]:
-    """Take the seats of these nodes, at most so many; return them and the rest."""
+def _by_place(seats: Mapping[NodeName, int], home: Mapping[NodeName, int], of_class: Mapping[int, Place]) -> dict[Place, list[NodeName]]:
+    found: dict[Place, list[NodeName]] = {}
+    for node in sorted(seats):
+        found.setdefault(of_class[home[node]], []).append(node)
+    return found
+
+
+def _first(left: dict[NodeName, int], nodes: Sequence[NodeName], most: int) -> dict[NodeName, int]:
+    """Take the seats of these nodes, at most so many, from what is left; return them."""
     own: dict[NodeName, int] = {}
-    rest = dict(seats)
     for node in nodes:
-        own[node] = min(seats[node], most)
-        rest[node] -= own[node]
-        most -= own[node]
-    return {node: n for node, n in own.items() if n}, {node: n for node, n in rest.items() if n}
+        n = min(left[node], most)
+        if n:
+            own[node] = n
+            left[node] -= n
+            most -= n
+    return own
 
 
 def _places(topology: Topology, made: Arrays, solution: Solution) -> dict[str, Place]:

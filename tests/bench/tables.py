@@ -12,7 +12,7 @@ from typing import Any
 
 PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 REGION = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n)(?P<table>.*?)(<!-- end -->)", re.DOTALL)
-DIGITS = {"s": 2, "bytes": 0, "MB": 0, "instances": 0, "ratio": 3}
+DIGITS = {"s": 2, "bytes": 0, "MB": 0, "instances": 0, "ratio": 3, "%": 2}
 
 Row = dict[str, Any]
 

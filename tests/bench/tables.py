@@ -86,7 +86,28 @@ def _quality(rows: Sequence[Row]) -> Iterator[str]:
     yield from _plain(row for row in rows if not row["what"].endswith(", refused"))
 
 
-RENDERERS: dict[str, Callable[[Sequence[Row]], Iterator[str]]] = {"decide": _decide, "quality": _quality}
+def _openb(rows: Sequence[Row]) -> Iterator[str]:
+    """One line a trace: ours, what is asked of it, and the others as restated and as published."""
+    traces: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        trace, _, rule = row["what"].partition(": ")
+        traces.setdefault(trace, {})[rule] = row
+    theirs = [rule for rule, row in next(iter(traces.values())).items() if row["bound"] is None]
+    (ours,) = (rule for rule, row in next(iter(traces.values())).items() if row["bound"] is not None)
+    header = ("trace", f"{ours} (ours)", "asked", *(f"{rule}, {how}" for rule in theirs for how in ("restated", "published")))
+    body = [
+        (
+            trace,
+            _spread(by[ours]),
+            _asked(by[ours]),
+            *(word for rule in theirs for word in (_spread(by[rule]), f"{by[rule]['facts']['published']:.2f}")),
+        )
+        for trace, by in traces.items()
+    ]
+    yield from _table(header, body)
+
+
+RENDERERS: dict[str, Callable[[Sequence[Row]], Iterator[str]]] = {"decide": _decide, "quality": _quality, "openb": _openb}
 
 
 def _table(header: Sequence[str], body: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -103,6 +124,10 @@ def _value(row: Row, name: str) -> str:
 
 def _range(row: Row) -> str:
     return f"{_value(row, 'least')} to {_value(row, 'most')}" if len(row["values"]) > 1 else ""
+
+
+def _spread(row: Row) -> str:
+    return f"{_value(row, 'median')} ({_range(row)})" if len(row["values"]) > 1 else _value(row, "median")
 
 
 def _time(row: Row) -> str:

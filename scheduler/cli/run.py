@@ -1,4 +1,4 @@
-"""``coterie run``: the scheduler. Here, and only here, the solver meets the live loop."""
+"""``coterie run``: the scheduler. Here, and only here, the solvers meet the live loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import typer
 
 from scheduler.cli.common import ConfigFile, Kubeconfig, errors
 
-SOLVER = "scheduler.solve.cpsat.solver"
+SOLVERS = "scheduler.solve.cpsat.joint"
+"""What loads OR-Tools, and both of our solvers that use it."""
 
 if TYPE_CHECKING:
     from scheduler.config import Config as Chosen
@@ -53,15 +54,15 @@ async def _run(kubeconfig: Path | None, config: Chosen) -> None:
     from scheduler.config import identity
     from scheduler.kube.api import connect
     from scheduler.service.running import serve
-    from scheduler.solve.engines import solver
+    from scheduler.solve.engines import joint, solver
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, loop, number, stop)
     async with await connect(str(kubeconfig) if kubeconfig is not None else None) as api:
-        warming = asyncio.create_task(asyncio.to_thread(import_module, SOLVER))  # the first gang does not pay for the import
-        await serve(api, config, identity(), solver(), stop=stop)
+        warming = asyncio.create_task(asyncio.to_thread(import_module, SOLVERS))  # the first gang does not pay for the import
+        await serve(api, config, identity(), solver(), joint, stop=stop)
         await warming
 
 

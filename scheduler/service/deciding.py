@@ -1,4 +1,4 @@
-"""Calls the core for one gang: on an immutable snapshot, in a worker thread, judged once more on the newest snapshot.
+"""Calls the core for a gang or a window: on an immutable snapshot, in a worker thread, judged once more on the newest snapshot.
 
 One decision at a time: the next snapshot is taken when the seats of the one before are assumed. `Decider.lock` holds that together; whoever
 takes seats from a decision assumes them before the lock's next owner runs.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -16,13 +16,14 @@ from typing import Final
 import numpy as np
 
 from scheduler.decide import filters, verify
-from scheduler.decide.cycle import decide
+from scheduler.decide.cycle import decide, steps
 from scheduler.decide.filters import Bools
 from scheduler.decide.place import Checks
+from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import NodeName
+from scheduler.state.ids import GangKey, NodeName
 from scheduler.state.objects import Pod, Shape
 from scheduler.state.plan import Decision, Placed, Plan, Unplaced
 from scheduler.state.snapshot import Snapshot
@@ -39,18 +40,26 @@ class Answer:
 
     plan: Plan
     seconds: float
+    window: int = 1
+    """Gangs that were decided together with it, itself among them; the time is that of all of them."""
 
 
 class Decider:
     """Decides gangs on the cache's newest snapshot."""
 
-    def __init__(self, cache: ClusterCache, solver: Solver, budget: Budget, *, drain: Callable[[], bool]) -> None:
-        """Decide with this solver; ``drain`` takes in what was told meanwhile."""
+    def __init__(self, cache: ClusterCache, solver: Solver, budget: Budget, *, drain: Callable[[], bool], joint: Joint | None = None) -> None:
+        """Decide with these solvers; ``drain`` takes in what was told meanwhile. Without ``joint`` every gang is decided alone."""
         self.lock = asyncio.Lock()
         self._cache = cache
         self._solver = solver
+        self._joint = joint
         self._budget = budget
         self._drain = drain
+
+    @property
+    def jointly(self) -> bool:
+        """Whether gangs may be decided together."""
+        return self._joint is not None
 
     async def decide(self, gang: Gang, *, without: Collection[NodeName] = ()) -> Answer:
         """Decide one gang; ``without``: nodes that are not to be proposed. Hold the lock. Raises what a bug in the core raises.
@@ -69,6 +78,49 @@ class Decider:
                 break
         refused = Unplaced(gang=gang, status="UNKNOWN", reason="PlanRefused", message=complaint, decision=Decision(engine="none"))
         return Answer(plan=refused, seconds=time.perf_counter() - started)
+
+    async def together(self, gangs: Sequence[Gang]) -> tuple[Answer, ...]:
+        """Decide gangs in the order of the queue, each beside those before it; return the answers of the first ones, as far as they hold.
+
+        Hold the lock. Raises what a bug in the core raises. Plans that come back are valid on the newest snapshot, all of them together. Where a
+        gang was moved for another one, all hold or none. When the budget's wall seconds are over no other gang is begun.
+        """
+        started = time.perf_counter()
+        snapshot, coming = self._cache.snapshot(), self._cache.nominated
+        plans, moved = await asyncio.to_thread(self._walked, snapshot, gangs, coming)
+        self._drain()
+        held = self._holding(plans, changed=self._cache.snapshot() is not snapshot or self._cache.nominated != coming)
+        if moved and held < len(plans):
+            held = 0
+        seconds = time.perf_counter() - started
+        return tuple(Answer(plan=plan, seconds=seconds, window=len(plans)) for plan in plans[:held])
+
+    def _walked(self, snapshot: Snapshot, gangs: Sequence[Gang], coming: Sequence[Pod]) -> tuple[list[Plan], bool]:
+        """Return the plans of the first gangs, as many as there was time for, and whether any was placed anew for one behind it."""
+        started, moved, limit = time.perf_counter(), False, self._budget.wall_seconds
+        plans: dict[GangKey, Plan] = {}
+        judge = partial(verify.verify, passes=filters.allowed)
+        round_ = steps(snapshot, gangs, solver=self._solver, budget=self._budget, checks=checks(), verify=judge, joint=self._joint, nominated=coming)
+        for step in round_:
+            plans.update({plan.gang.key: plan for plan in (*step.moved, step.plan)})
+            moved |= bool(step.moved)
+            if limit is not None and time.perf_counter() - started >= limit:
+                break
+        return list(plans.values()), moved
+
+    def _holding(self, plans: Sequence[Plan], *, changed: bool) -> int:
+        """Count the plans that hold, up to the first that does not; they are judged anew where the cluster has changed."""
+        world = self._cache.snapshot()
+        for at, plan in enumerate(plans):
+            if not isinstance(plan, Placed):
+                continue
+            if not self._alive(plan.gang):
+                return at
+            if changed:
+                if verify.verify(world.beside(self._cache.nominated, plan.gang.priority), plan, filters.allowed):
+                    return at
+                world = world.with_plan(plan)
+        return len(plans)
 
     def _seen(self, gang: Gang) -> Snapshot:
         """Return the newest snapshot as this gang sees it: pods that others make room for count, unless the gang has the higher priority."""

@@ -1,8 +1,8 @@
-"""The turn of the loop: take in what was told, look after records, decide the first gang that is due, hand it on to be carried out.
+"""The turn of the loop: take in what was told, look after records, decide what comes next in the queue, hand it on to be carried out.
 
 Nothing happens at fixed times: a turn is taken when something was told, when a commit has ended, or when a gang or record asked for it.
 The difficulty: while a gang is decided in the worker thread the world goes on. So after each decision everything is taken in again, and
-the next gang is chosen anew.
+what comes next is chosen anew (`scheduler.service.window`).
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Final
 
-from scheduler.decide.queue import ordered
 from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
 from scheduler.kube.group.grouping import gangs
-from scheduler.kube.group.groups import Grouping, GroupRef
+from scheduler.kube.group.groups import Grouping
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts, Look
 from scheduler.service.carrying import Carrier
-from scheduler.service.deciding import Decider
+from scheduler.service.deciding import Answer, Decider
 from scheduler.service.feed import Feed
 from scheduler.service.telling import Teller, View
+from scheduler.service.window import Windows
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey
+from scheduler.state.ids import GangKey, NodeName
 from scheduler.state.plan import Decision, Placed, Plan, Unplaced
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class Loop:
         self._teller = teller
         self._metrics = metrics
         self._served = served
+        self._windows = Windows(decider, attempts, carrier, feed, metrics, served=served)
         self._clock = clock
         self._calendar = calendar
         self._grouping = Grouping()
@@ -140,11 +141,11 @@ class Loop:
             await asyncio.sleep(0)  # seats of records that are still possible are counted before anything is decided
         look = self._look()
         self._time_out(look)
-        gang = next(iter(ordered(g for g in self._grouping.gangs if self._due(g, look))), None) or self._unreviewed(look)
+        gangs = self._windows.next(self._grouping, look)
         self._teller.gauge(self._grouping.gangs, look.now, records=len(self._carrier.open_records()))
-        if gang is None or self._stopping:
+        if not gangs or self._stopping:
             return False
-        await self._decide(gang)
+        await self._decide(gangs)
         return True
 
     def _regroup(self) -> None:
@@ -171,43 +172,40 @@ class Loop:
             self._feed.help += 1
         return Look(now=now, calendar=self._calendar(), help=self._feed.help)
 
-    def _due(self, gang: Gang, look: Look) -> bool:
-        return gang.waiting is None and self._served(gang.namespace) and self._attempts.due(gang, look) and not self._carrier.occupied(gang)
-
-    def _unreviewed(self, look: Look) -> Gang | None:
-        """Return a gang that was bound before we came and whose PodGroup wants its cost."""
-        for gang in self._grouping.settled:
-            attempt = self._attempts.of(gang.key)
-            new = gang.pod_group is not None and attempt is not None and attempt.plan is None
-            if new and gang.waiting is None and self._served(gang.namespace) and self._attempts.due(gang, look):
-                return gang
-        return None
-
-    async def _decide(self, gang: Gang) -> None:
-        """Decide one gang; when it is placed, assume its seats and begin its commit."""
-        without = self._attempts.refused(self._group(gang), self._clock())
+    async def _decide(self, gangs: Sequence[Gang]) -> None:
+        """Decide one gang or a window; what is placed gets its seats assumed and its commit begun, in the order of the queue."""
         async with self._decider.lock:
             look = self._look()
-            try:
-                answer = await self._decider.decide(gang, without=without)
-            except Exception as bug:
-                self._metrics.count("coterie_errors", "decide")
-                logger.exception("deciding %s failed", gang.key, extra={"fields": {"gang": gang.key}})
-                self._attempts.failed(gang.key, self._clock(), f"The gang could not be decided because of an error in the scheduler: {bug!r:.200}")
-                self._teller.wanted.set()
+            if len(gangs) == 1:
+                await self._decide_alone(gangs[0], look)
                 return
-            plan = answer.plan
-            self._attempts.answered(plan, look, look_again=min(without.values(), default=inf) if isinstance(plan, Unplaced) else inf)
-            if not gang.pending:
-                return
-            if isinstance(plan, Placed):
-                self._cache.assume(plan)
-                self._carrier.commit(plan, self._carried)
+            for answer in await self._windows.decide(gangs):
+                self._take(answer, look)
+
+    async def _decide_alone(self, gang: Gang, look: Look) -> None:
+        without = self._windows.refused(gang, look.now)
+        try:
+            answer = await self._decider.decide(gang, without=without)
+        except Exception as bug:
+            self._metrics.count("coterie_errors", "decide")
+            logger.exception("deciding %s failed", gang.key, extra={"fields": {"gang": gang.key}})
+            self._attempts.failed(gang.key, self._clock(), f"The gang could not be decided because of an error in the scheduler: {bug!r:.200}")
+            self._teller.wanted.set()
+        else:
+            self._take(answer, look, without)
+
+    def _take(self, answer: Answer, look: Look, without: Mapping[NodeName, float] | None = None) -> None:
+        """Remember an answer to a question of that moment; begin to carry it out. ``without``: nodes that were not proposed, and until when."""
+        plan = answer.plan
+        later = min((without or {}).values(), default=inf)
+        self._attempts.answered(plan, look, look_again=later if isinstance(plan, Unplaced) else inf)
+        if not plan.gang.pending:
+            return
+        if isinstance(plan, Placed):
+            self._cache.assume(plan)
+            self._carrier.commit(plan, self._carried)
         self._teller.decided(answer)
         self._teller.wanted.set()
-
-    def _group(self, gang: Gang) -> GroupRef | None:
-        return next((ref for m in gang.members if not m.held and (ref := self._feed.index.group(m.pod.uid)) is not None), None)
 
     def _carried(self, plan: Placed, outcome: Outcome | None) -> None:
         """Take in how a commit ended."""
@@ -235,7 +233,7 @@ class Loop:
         self._teller.wanted.set()
 
     def _refused_by_nodes(self, gang: Gang, outcome: Partly, now: float) -> None:
-        group = self._group(gang)
+        group = self._windows.group(gang)
         for seated in outcome.failed:
             if seated.state == "refused" and group is not None:
                 self._attempts.refuse(group, seated.seat.node, now)

@@ -33,6 +33,7 @@ from scheduler.service.feed import Feed
 from scheduler.service.http import Server
 from scheduler.service.loop import Loop
 from scheduler.service.telling import Teller
+from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
@@ -103,15 +104,15 @@ class Parts:
     metrics: Metrics
 
 
-def assemble(api: Api, config: Config, who: Identity, solver: Solver) -> Parts:
-    """Put a scheduler together; nothing is asked or written yet."""
+def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None) -> Parts:
+    """Put a scheduler together; nothing is asked or written yet. Without ``joint`` gangs that compete are decided one by one."""
     metrics = Metrics()
     watcher = Watcher(api)
     cache = ClusterCache(levels=config.custom_levels)
     feed = Feed(cache, Index(scheduler_name=config.scheduler_name), watcher.events, metrics)
     attempts = Attempts(config.backoff)
     budget = Budget(deterministic_seconds=config.solver.deterministic_seconds, wall_seconds=config.solver.wall_seconds)
-    decider = Decider(cache, solver, budget, drain=feed.drain)
+    decider = Decider(cache, solver, budget, drain=feed.drain, joint=joint)
     election = _election(api, config, who)
 
     async def replan(gang: Gang) -> Plan:
@@ -136,9 +137,9 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver) -> Parts:
     return Parts(api=api, watcher=watcher, feed=feed, loop=loop, teller=teller, outbox=outbox, election=election, server=server, metrics=metrics)
 
 
-async def serve(api: Api, config: Config, who: Identity, solver: Solver, *, stop: asyncio.Event) -> None:
+async def serve(api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None, *, stop: asyncio.Event) -> None:
     """Run until ``stop`` is set. Raises BadInput when the port cannot be had."""
-    parts = assemble(api, config, who, solver)
+    parts = assemble(api, config, who, solver, joint)
     await parts.server.start(config.http)
     parts.metrics.gauge("coterie_leader", 0)
     logger.info("starting as %s", who.name, extra={"fields": {"server": api.host, "namespaces": list(config.namespaces) or "all"}})

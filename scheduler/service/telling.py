@@ -85,6 +85,7 @@ class Teller:
             "minMember": gang.min_member,
             "engine": plan.decision.engine,
             "milliseconds": round(answer.seconds * 1000, 1),
+            "window": answer.window,
         }
         if isinstance(plan, Unplaced):
             fields |= {"reason": plan.reason, "why": plan.message, "fits": plan.fits}

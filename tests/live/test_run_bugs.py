@@ -1,4 +1,7 @@
-"""A bug in the decision of one gang is that gang's alone: the scheduler in this process, with a solver that has one."""
+"""A bug in the decision of one gang is that gang's alone: the scheduler in this process, with a solver that has one.
+
+The other gang waits beside it, so that both are one window at first.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -65,7 +68,7 @@ async def test_the_others_are_bound_and_the_loop_goes_on(
     scene(admin, namespace)
     stop = asyncio.Event()
     async with await connect(str(kubeconfig)) as api:
-        task = asyncio.create_task(serve(api, config, Identity(name="bugs", namespace="coterie-system"), buggy, stop=stop))
+        task = asyncio.create_task(serve(api, config, Identity(name="bugs", namespace="coterie-system"), buggy, engines.joint, stop=stop))
         try:
             await asyncio.to_thread(watched, admin, namespace)
         finally:

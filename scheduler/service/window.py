@@ -1,0 +1,92 @@
+"""What is decided next: one gang, or the window that it begins, the gangs of its priority that are due behind it in the same turn.
+
+The gangs of a window are decided before any of them gives its seats away, so that they can be placed jointly where one would leave no room
+for another (`scheduler.decide.competition`). A gang that nobody waits behind never pays for that. What does not hold any more when a window is
+decided is decided once more, gang by gang.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Final
+
+from scheduler.decide.queue import ordered
+from scheduler.kube.group.groups import Grouping, GroupRef
+from scheduler.metrics import Metrics
+from scheduler.service.attempts import Attempts, Look
+from scheduler.service.carrying import Carrier
+from scheduler.service.deciding import Answer, Decider
+from scheduler.service.feed import Feed
+from scheduler.state.gang import Gang
+from scheduler.state.ids import GangKey, NodeName
+
+logger = logging.getLogger(__name__)
+
+GANGS: Final = 8
+"""Gangs of a window at most: the first of them waits until the last one is decided."""
+
+
+class Windows:
+    """Chooses what is decided next, and decides windows."""
+
+    def __init__(
+        self, decider: Decider, attempts: Attempts, carrier: Carrier, feed: Feed, metrics: Metrics, *, served: Callable[[str], bool]
+    ) -> None:
+        """Choose among gangs of namespaces that are ``served``."""
+        self._decider = decider
+        self._attempts = attempts
+        self._carrier = carrier
+        self._feed = feed
+        self._metrics = metrics
+        self._served = served
+        self._singly: frozenset[GangKey] = frozenset()
+        """Gangs whose window did not hold: each is decided alone next time."""
+
+    def next(self, grouping: Grouping, look: Look) -> tuple[Gang, ...]:
+        """Return the gangs to decide now, in the order of the queue; empty: none is due."""
+        due = ordered(gang for gang in grouping.gangs if self._due(gang, look))
+        if not due:
+            return tuple(self._unreviewed(grouping, look))[:1]
+        first = due[0]
+        window = tuple(takewhile(lambda gang: gang.priority == first.priority and self._joins(gang, look), due[:GANGS]))
+        if self._decider.jointly and len(window) > 1:
+            return window
+        self._singly -= {first.key}
+        return (first,)
+
+    async def decide(self, window: Sequence[Gang]) -> tuple[Answer, ...]:
+        """Return the answers that hold, from the first gang on; the others are decided alone in turns to come. Hold the decider's lock."""
+        answers: tuple[Answer, ...] = ()
+        try:
+            answers = await self._decider.together(window)
+        except Exception:
+            self._metrics.count("coterie_errors", "decide")
+            logger.exception("deciding %d gangs together failed; they are decided one by one", len(window))
+        self._singly = frozenset(gang.key for gang in window[len(answers) :])
+        return answers
+
+    def group(self, gang: Gang) -> GroupRef | None:
+        """Return the group that the gang's pods belong to."""
+        return next((ref for m in gang.members if not m.held and (ref := self._feed.index.group(m.pod.uid)) is not None), None)
+
+    def refused(self, gang: Gang, now: float) -> Mapping[NodeName, float]:
+        """Return the nodes that are not to be proposed to the gang, and until when."""
+        return self._attempts.refused(self.group(gang), now)
+
+    def _joins(self, gang: Gang, look: Look) -> bool:
+        return gang.key not in self._singly and not self.refused(gang, look.now)
+
+    def _due(self, gang: Gang, look: Look) -> bool:
+        return self._ready(gang, look) and not self._carrier.occupied(gang)
+
+    def _ready(self, gang: Gang, look: Look) -> bool:
+        return gang.waiting is None and self._served(gang.namespace) and self._attempts.due(gang, look)
+
+    def _unreviewed(self, grouping: Grouping, look: Look) -> Iterator[Gang]:
+        """Yield gangs that were bound before we came and whose PodGroup wants its cost."""
+        for gang in grouping.settled:
+            attempt = self._attempts.of(gang.key)
+            if gang.pod_group is not None and attempt is not None and attempt.plan is None and self._ready(gang, look):
+                yield gang

@@ -16,7 +16,8 @@ from scheduler import report as reports
 from scheduler.decide import filters, verify
 from scheduler.decide.cycle import steps
 from scheduler.decide.place import Checks
-from scheduler.decide.relax import Neighbours, Raw, TryPlace, explained
+from scheduler.decide.rehearsal import Again
+from scheduler.decide.relax import Neighbours, Raw, explained
 from scheduler.kube.group import grouping
 from scheduler.replay import Document, Sorted, documents, merged, without_nodes, world
 from scheduler.report import PlacementReport
@@ -208,7 +209,7 @@ def _judge(snapshot: Snapshot, found: Plan) -> tuple[str, ...]:
     return verify.verify(snapshot, found, filters.allowed)
 
 
-def _explained(snapshot: Snapshot, _: Gang, found: Unplaced, again: TryPlace, *, raw: Raw, neighbours: Neighbours) -> Unplaced:
+def _explained(snapshot: Snapshot, _: Gang, found: Unplaced, again: Again, *, raw: Raw, neighbours: Neighbours) -> Unplaced:
     return explained(snapshot, found, again, raw, neighbours=neighbours)
 
 

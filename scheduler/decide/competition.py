@@ -83,11 +83,11 @@ class Competition:
             return Verdict(plan=refused)
         for plan in movable:
             self._first.setdefault(plan.gang.key, plan)
-        question = _question(gang)
-        if question not in self._known and not self._fits_alone(gang):
-            self._known[question] = ""
-        if question in self._known:
-            return Verdict(plan=_told(refused, self._known[question]))
+        asked = question(gang)
+        if asked not in self._known and not self._fits_alone(gang):
+            self._known[asked] = ""
+        if asked in self._known:
+            return Verdict(plan=_told(refused, self._known[asked]))
         return self._widening(refused, placed, self._competing(gang, movable))
 
     def _widening(self, refused: Unplaced, placed: Sequence[Placed], competing: Sequence[Placed]) -> Verdict:
@@ -112,7 +112,7 @@ class Competition:
             proved = found is SolveStatus.INFEASIBLE and asked == len(competing)
         if open_:
             return Verdict(plan=self._unknown(refused, open_))
-        message = self._known[_question(refused.gang)] = "" if proved or not competing else _kept(asked, len(competing))
+        message = self._known[question(refused.gang)] = "" if proved or not competing else _kept(asked, len(competing))
         return Verdict(plan=_told(refused, message))
 
     def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], *, whole: bool) -> Verdict | SolveStatus:
@@ -133,6 +133,11 @@ class Competition:
             world = world if plan.gang.key in moving else world.with_plan(plan)
         entries = [Entry(gang=p.gang, demand=wishes(world, p.gang), held=_held(p, gang)) for p in chosen]
         return lay(world, [*entries, Entry(gang=gang, demand=wishes(world, gang), held=None)], self.checks)
+
+    @property
+    def spent(self) -> float:
+        """What the joint questions have cost so far, in deterministic seconds."""
+        return self._deterministic
 
     def _left(self) -> Budget | None:
         """Return what the next question may use: a part of what is left of the round's budget, another gang may have to be asked about."""
@@ -243,12 +248,13 @@ class Competition:
         return Unplaced(gang=refused.gang, status="UNKNOWN", reason="BudgetExhausted", message=message, decision=decision, advice=refused.advice)
 
 
-def _question(gang: Gang) -> object:
+def question(gang: Gang) -> object:
     """Return what a gang asks for: gangs of one question get one answer."""
     wanted = tuple((members[0].role, members[0].pod.shape, len(members)) for members in roles(gang))
     fixed = tuple(sorted(str(m.pod.node) for m in gang.fixed))
     labels = tuple(sorted({tuple(sorted(m.pod.labels.items())) for m in gang.pending}))
-    return (gang.priority, gang.namespace, gang.demand, gang.min_member, wanted, fixed, labels)
+    repels = frozenset(m.pod.repels for m in gang.pending)
+    return (gang.priority, gang.namespace, gang.demand, gang.min_member, wanted, fixed, labels, repels)
 
 
 def _held(plan: Placed, asking: Gang) -> Held | None:

@@ -1,15 +1,20 @@
 """What would have to change for a gang that does not fit: single changes that are each enough, least harm first.
 
-Every kind of change is one row of KINDS. Nothing is offered that was not tried: the changed cluster or gang is placed again.
+Every kind of change is one row of KINDS. Nothing is offered that was not tried: the changed cluster or gang is placed again, the gangs
+before it in the queue too (`scheduler.decide.rehearsal`), which may take the room that was meant for it.
 `changes` are operations on the objects as the user wrote them, so that a program can apply them and plan again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
+from scheduler.decide.joint_plans import names
+from scheduler.decide.rehearsal import Again, Rehearsal, anew
 from scheduler.decide.relax_changes import Raw
 from scheduler.decide.relax_demand import lower_min_member, prefer_nvlink, require
 from scheduler.decide.relax_disturb import Neighbours
@@ -18,7 +23,9 @@ from scheduler.decide.relax_nodes import add_nodes, last_resort
 from scheduler.decide.relax_pods import relabel, tolerate, uncordon
 from scheduler.decide.relax_segments import widen_segments, without_segments
 from scheduler.decide.relax_trial import Trial, TryPlace, some, trial_of
-from scheduler.state.gang import Gang
+from scheduler.decide.whatif import WhatIf
+from scheduler.state.gang import Advice, Gang
+from scheduler.state.ids import PodUid
 from scheduler.state.plan import Relaxation, Unplaced
 from scheduler.state.snapshot import Snapshot
 
@@ -43,10 +50,24 @@ class Offers:
     """What cannot be offered although it would help, in sentences."""
 
 
-def explained(snapshot: Snapshot, found: Unplaced, try_place: TryPlace, raw: Raw | None = None, *, neighbours: Neighbours | None = None) -> Unplaced:
-    """Return a refusal with what would have to change."""
-    offers = relax(snapshot, found.gang, try_place, raw, fits=found.fits, neighbours=neighbours)
-    return replace(found, relaxations=offers.relaxations, message=" ".join((found.message, *offers.notes)))
+def explained(snapshot: Snapshot, found: Unplaced, again: Again, raw: Raw | None = None, *, neighbours: Neighbours | None = None) -> Unplaced:
+    """Return a refusal with what would have to change. What no rehearsal confirms is offered for the gang alone, and said to be so."""
+    ask = partial(relax, snapshot, found.gang, again, raw, fits=found.fits, neighbours=neighbours, running=again.running)
+    offers = ask(rehearsal=again.rehearsal)
+    alone = again.rehearsal is None and bool(again.refused)
+    if not offers.relaxations and again.rehearsal is not None:
+        offers, alone = ask(), True
+    advice = (*found.advice, *_first(found.gang, again.refused)) if alone else found.advice
+    return replace(found, relaxations=offers.relaxations, message=" ".join((found.message, *offers.notes)), advice=advice)
+
+
+def _first(gang: Gang, refused: Sequence[Gang]) -> tuple[Advice, ...]:
+    """Say that gangs before this one in the queue may be served first by what is done for it."""
+    count = len(refused)
+    who = f"{count} gangs before it in the queue ({names(refused)}) wait" if count > 1 else f"The gang before it ({names(refused)}) waits"
+    reason = f"{who} for room too" if count else "Gangs before it in the queue are planned again too"
+    message = f"{reason} and may take what is offered here: it is what this gang alone needs."
+    return (Advice(level="info", object=f"{gang.workload.kind}/{gang.workload.name}", field="", message=message),)
 
 
 def relax(
@@ -58,17 +79,20 @@ def relax(
     fits: int | None = None,
     tries: int = TRIES,
     neighbours: Neighbours | None = None,
+    rehearsal: Rehearsal | None = None,
+    running: AbstractSet[PodUid] | None = None,
 ) -> Offers:
     """Return changes that each alone make the gang fit.
 
     ``try_place`` places a gang on a what-if; ``raw`` looks up objects as the user wrote them (without it ``changes`` of the
     gang's own objects are empty, and of pods and nodes assumed possible); ``fits`` is the most members that fit, where known;
-    ``neighbours`` are the gangs that run and the budgets that protect pods.
+    ``neighbours`` are the gangs that run and the budgets that protect pods; with a ``rehearsal`` the changes hold for the whole question;
+    only pods that are ``running`` are deleted.
     """
-    trial = trial_of(snapshot, gang, try_place, raw, tries=tries, fits=fits, neighbours=neighbours)
+    trial = trial_of(snapshot, gang, try_place, raw, tries=tries, fits=fits, neighbours=neighbours, rehearsal=rehearsal, running=running)
     found: list[Relaxation] = []
     for kind in KINDS:
-        trial.reserve = 0 if kind is add_nodes else _RESERVED
+        trial.purse.reserve = 0 if kind is add_nodes else _RESERVED
         found += kind(trial)
     if not found:
         found += last_resort(trial)
@@ -134,14 +158,14 @@ def restart(trial: Trial) -> Iterator[Relaxation]:
     running = sorted(gang.fixed, key=lambda m: m.pod.key)
     if not running or gang.workload.kind in ("Pod", "PodGroup") or (trial.raw is not None and not trial.objects):
         return
-    anew = tuple(replace(m, pod=replace(m.pod, node=None, phase="Pending")) for m in gang.members)
     found = Relaxation(
         kind="restart",
         summary=f"restart the whole gang: delete its running pods {some([m.pod.key for m in running])}",
         changes=tuple({"delete": {"kind": "Pod", "namespace": m.pod.namespace, "name": m.pod.name}} for m in running),
         harm=(RESTART, len(running)),
     )
-    done = trial.checked(found, snapshot=trial.snapshot.without([m.pod.uid for m in running]), gang=replace(gang, members=anew))
+    deleted = frozenset(m.pod.uid for m in running)
+    done = trial.checked(found, change=WhatIf(gone=deleted), gang=anew(gang, deleted))
     if done is not None:
         yield done
 

@@ -83,7 +83,7 @@ def _speakers(gang: Gang, objects: Sequence[Object], raw: Raw | None) -> Iterato
             yield _Speaker(holder=group, path="/spec/requiredTopology", value=said)
         if not any(group.raw is item.raw for item in objects):
             yield from _annotated(group)
-    policy = _policy(gang, raw)
+    policy = policy_of(gang, raw)
     if policy is not None:
         yield _Speaker(holder=policy, path="/spec/requiredTopology", value=str(_value(policy.raw, "/spec/requiredTopology")), shared=True)
 
@@ -102,7 +102,7 @@ def pod_group_of(gang: Gang, raw: Raw | None) -> Object | None:
     return None if found is None else Object(raw=found, namespace=gang.namespace)
 
 
-def _policy(gang: Gang, raw: Raw | None) -> Object | None:
+def policy_of(gang: Gang, raw: Raw | None) -> Object | None:
     """Return the policy that the demand comes from, where it requires a level."""
     named = re.search(r"TopologyPolicy ([^/;\s]+)/([^/;\s]+)", gang.demand.source)
     found = raw("TopologyPolicy", named[1], named[2]) if raw is not None and named else None

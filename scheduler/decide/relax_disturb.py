@@ -7,6 +7,7 @@ says, else what its numbers leave of the pods that run now.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -76,6 +77,8 @@ class Ledger:
     gang: Gang
     neighbours: Neighbours
     raw: Raw | None
+    running: AbstractSet[PodUid] | None = None
+    """The pods that run; ``None``: all of the snapshot. Seats that a round has given away are nobody's to delete."""
     budgeted: bool = True
     """Whether PodDisruptionBudgets count; without them it shows whether they alone are in the way."""
     _companies: dict[int, Company | None] = field(default_factory=dict)
@@ -92,10 +95,18 @@ class Ledger:
         """Tell whether a pod may be deleted as far as itself goes."""
         if pod.uid in self._own or pod.namespace == SYSTEM or pod.terminating or pod.node not in self.snapshot.topology.position:
             return False
-        if pod.owner is not None and pod.owner.kind in _OWNED_BY_NODE:
+        if (pod.owner is not None and pod.owner.kind in _OWNED_BY_NODE) or (self.running is not None and pod.uid not in self.running):
             return False
         # A pod that an earlier decision of the same dry run placed is no object of the input: it cannot be deleted there.
         return self.raw is None or self.raw("Pod", pod.namespace, pod.name) is not None
+
+    def spares(self, pods: Iterable[Pod]) -> bool:
+        """Tell whether these may go together: gangs keep enough members or go with all, budgets allow it."""
+        gone = {pod.uid: pod for pod in pods}
+        limits = {limit.name: limit for pod in gone.values() for limit in self.limits(pod)}
+        companies = {company.key: company for pod in gone.values() if (company := self.company(pod)) is not None}
+        kept = (len(c.spare.pods & gone.keys()) <= c.spare.most or c.spare.pods <= gone.keys() for c in companies.values())
+        return all(kept) and all(len(limit.pods & gone.keys()) <= limit.most for limit in limits.values())
 
     def limits(self, pod: Pod) -> tuple[Limit, ...]:
         """Return the budgets that cover a pod."""

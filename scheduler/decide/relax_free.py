@@ -8,6 +8,8 @@ counting is exact it proves that the gang fits, else a trial placement does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from scheduler.decide.counting import Ground
@@ -15,6 +17,7 @@ from scheduler.decide.relax_disturb import Ledger
 from scheduler.decide.relax_search import Search, Victims
 from scheduler.decide.relax_site import Site
 from scheduler.decide.relax_trial import Trial, some
+from scheduler.decide.whatif import WhatIf
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Relaxation
 from scheduler.state.resources import GPU, quantity
@@ -30,17 +33,17 @@ def free(trial: Trial) -> Iterator[Relaxation]:
     if not _countable(trial):
         return
     offered, asked = 0, set[int]()
-    search = _search(trial, budgeted=True)
+    search = _search(trial)
     while offered < _OFFERED and len(asked) < _DOMAINS:
         victims = search.smallest(asked)
         if victims is None:
             break
         asked.add(victims.group)
-        offer = _offer(trial.survey.ground, victims)
-        if _proved(trial, search) or trial.checked(offer, snapshot=trial.snapshot.without([p.uid for p in victims.pods])) is not None:
+        offer = trial.grown(victims, partial(_more, search.ledger), partial(_checked, trial, _proved(trial, search)))
+        if offer is not None:
             offered += 1
             yield offer
-    if not offered:
+    if not asked:
         trial.notes += _protected(trial)
 
 
@@ -49,9 +52,34 @@ def _countable(trial: Trial) -> bool:
     return bool(ground.roles) and ground.exact and max(ground.need, sum(r.must for r in ground.roles)) > 0
 
 
-def _search(trial: Trial, *, budgeted: bool) -> Search:
-    ledger = Ledger(snapshot=trial.snapshot, gang=trial.gang, neighbours=trial.neighbours, raw=trial.raw, budgeted=budgeted)
+def _search(trial: Trial, *, budgeted: bool = True) -> Search:
+    ledger = _ledger(trial, budgeted=budgeted)
     return Search(site=Site(survey=trial.survey, ledger=ledger), ledger=ledger)
+
+
+def _ledger(trial: Trial, *, budgeted: bool = True) -> Ledger:
+    return Ledger(snapshot=trial.snapshot, gang=trial.gang, neighbours=trial.neighbours, raw=trial.raw, running=trial.running, budgeted=budgeted)
+
+
+def _checked(trial: Trial, proved: bool, victims: Victims) -> Relaxation | None:
+    gone = WhatIf(gone=frozenset(pod.uid for pod in victims.pods))
+    return trial.checked(_offer(trial.survey.ground, victims), change=gone, counted=proved)
+
+
+def _more(ledger: Ledger, later: Trial, victims: Victims) -> Victims | None:
+    """Return more pods to delete: those that make room for the gang where gangs before it took what the first ones gave."""
+    further = _search(later).smallest() if _countable(later) else None
+    if further is None:
+        return None
+    pods = {pod.uid: pod for pod in (*victims.pods, *further.pods)}
+    companies = {company.key: company for company in (*victims.companies, *further.companies)}
+    union = replace(
+        victims,
+        pods=tuple(sorted(pods.values(), key=lambda pod: (pod.key, pod.uid))),
+        companies=tuple(companies[key] for key in sorted(companies)),
+        proved=victims.proved and further.proved,
+    )
+    return union if ledger.spares(pods.values()) else None
 
 
 def _proved(trial: Trial, search: Search) -> bool:
@@ -67,7 +95,7 @@ def _protected(trial: Trial) -> list[str]:
     victims = search.smallest()
     if victims is None:
         return []
-    guarded = Ledger(snapshot=trial.snapshot, gang=trial.gang, neighbours=trial.neighbours, raw=trial.raw)
+    guarded = _ledger(trial)
     limits = {limit.name: limit.most for pod in victims.pods for limit in guarded.limits(pod)}
     if not limits:
         return []

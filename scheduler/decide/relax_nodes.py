@@ -9,29 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Final
 
 import numpy as np
 
 from scheduler.decide.counting import Ground, Ints, best, combine, frontier
-from scheduler.decide.relax_changes import drop_node_name, drop_selection, on_pod_specs, several
+from scheduler.decide.relax_changes import Json, drop_node_name, drop_selection, on_pod_specs, several
 from scheduler.decide.relax_demand import prefer_nvlink, require
 from scheduler.decide.relax_segments import drop_segments
-from scheduler.decide.relax_templates import Site, ground_of, kinds_of, like_existing, like_pods, manifest, named_by_pods, numbered, room_for
-from scheduler.decide.relax_trial import CHECKS, Trial, some, with_nodes, with_shapes
-from scheduler.decide.survey import Group, Survey, survey_of
+from scheduler.decide.relax_templates import (
+    NOWHERE,
+    Site,
+    ground_of,
+    kinds_of,
+    like_existing,
+    like_pods,
+    manifest,
+    named_by_pods,
+    numbered,
+    room_for,
+    sites_of,
+)
+from scheduler.decide.relax_trial import Trial, some, with_shapes
+from scheduler.decide.survey import Survey
+from scheduler.decide.whatif import WhatIf
 from scheduler.state.gang import Gang, NvlinkWish
-from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node
 from scheduler.state.plan import Relaxation
 from scheduler.state.resources import PODS, quantity
 from scheduler.state.snapshot import Snapshot
-from topology import HOSTNAME
 
 ADD: Final = 9
-_NONE: Final = np.zeros(0, dtype=np.int64)
+_PLENTY: Final = 256
+"""Pods of gangs before the one that asks, up to which a node is added for each of them where nothing smaller helps."""
 _SITES: Final = 3
 """Places that are tried where counting alone does not tell which is best."""
 
@@ -87,8 +99,8 @@ class _Mixes:
 def add_nodes(trial: Trial) -> Iterator[Relaxation]:
     """Offer the fewest nodes to add, of shapes that exist, else of the pods' own."""
     for own in (False, True):
-        for way in _ways(trial, trial.survey, own=own):
-            found = _offer(trial, trial.gang, way, own=own)
+        for way in _ways(trial, own=own):
+            found = trial.grown(way, partial(_more, own), partial(_offer, trial, trial.gang, own, ()))
             if found is not None:
                 yield found
                 return
@@ -107,22 +119,51 @@ def last_resort(trial: Trial) -> Iterator[Relaxation]:
     unnamed = with_shapes(freed, lambda s: replace(s, node_name=None))
     anywhere = with_shapes(freed, lambda s: replace(s, node_name=None, node_selector=(), affinity=None))
     for gang, edits, words in (
+        (trial.gang, [], ""),
         (unnamed, [drop_node_name], "drop the required levels and node"),
         (anywhere, [drop_node_name, drop_selection], "drop the required levels, nodeSelector and node affinity"),
     ):
-        changes = (*demand, *on_pod_specs(trial.objects, several(edits)))
-        if trial.raw is not None and _dropped(trial.gang) and not changes:
+        changes = (*demand, *on_pod_specs(trial.objects, several(edits))) if words else ()
+        if words and trial.raw is not None and _dropped(trial.gang) and not changes:
             return
-        found = trial.checked(Relaxation(kind="relabel", summary=words, changes=changes, harm=(ADD, 0)), gang=gang)
+        found = next(_resorts(trial, gang, changes, words), None)
         if found is not None:
             yield found
             return
-        survey = survey_of(trial.snapshot, gang, CHECKS)
-        for way in _ways(trial, survey, own=True):
-            found = _offer(trial, gang, replace(way, site=replace(way.site, words=f", and {words}")), own=True)
-            if found is not None:
-                yield replace(found, changes=(*changes, *found.changes))
-                return
+
+
+def _resorts(trial: Trial, gang: Gang, changes: tuple[Json, ...], words: str) -> Iterator[Relaxation]:
+    """Yield what helps once the gang asks for less: that alone, or with nodes beside it, in the end as many as no gang before it can use up."""
+    if words:
+        found = trial.checked(Relaxation(kind="relabel", summary=words, changes=changes, harm=(ADD, 0)), gang=gang)
+        yield from [] if found is None else [found]
+    elif trial.rehearsal is None:
+        return
+    asking = trial.on(trial.snapshot, gang)
+    for way in _ways(asking, own=True):
+        check = partial(_offer, trial, gang, True, changes)
+        saying = replace(way, site=replace(way.site, words=f", and {words}")) if words else way
+        for start in (saying, _plenty(trial, saying)):
+            found = None if start is None else trial.grown(start, partial(_more, True), check, gang=gang)
+            yield from [] if found is None else [found]
+
+
+def _plenty(trial: Trial, way: _Way) -> _Way | None:
+    """Return so many nodes that enough of each kind are left when every pod of the gangs before this one takes one of them."""
+    pods = sum(len(gang.pending) for gang in trial.rehearsal.before) if trial.rehearsal is not None else 0
+    if not 0 < pods <= _PLENTY or any(node.name != "added" for node in way.nodes):
+        return None
+    kinds = {id(node): node for node in way.nodes}.values()
+    return replace(way, nodes=(*way.nodes, *(node for node in kinds for _ in range(pods))))
+
+
+def _more(own: bool, later: Trial, way: _Way) -> _Way | None:
+    """Return more nodes: those that are lacking where gangs before this one took a part of the first ones."""
+    further = next(_ways(later, own=own), None)
+    if further is None or any(node.name != "added" for node in further.nodes):
+        return None
+    words = way.site.words if further.site.words in way.site.words else f"{way.site.words} and{further.site.words}"
+    return _Way(site=replace(way.site, words=words), nodes=(*way.nodes, *further.nodes))
 
 
 def _dropped(gang: Gang) -> bool:
@@ -130,11 +171,11 @@ def _dropped(gang: Gang) -> bool:
     return bool(wish.required or wish.segments or wish.nvlink == "required" or any(m.pod.shape.node_name is not None for m in gang.pending))
 
 
-def _ways(trial: Trial, survey: Survey, *, own: bool) -> Iterator[_Way]:
+def _ways(trial: Trial, *, own: bool) -> Iterator[_Way]:
     """Yield ways to add nodes, the fewest nodes first; one where counting is the truth, a few where segments ask for more than counting sees."""
-    segments, found = survey.gang.demand.segments, list[tuple[int, int, _Way]]()
-    search = _Search(trial=trial, survey=survey, own=own)
-    for order, site in enumerate(_sites(trial, survey)):
+    segments, found = trial.survey.gang.demand.segments, list[tuple[int, int, _Way]]()
+    search = _Search(snapshot=trial.snapshot, survey=trial.survey, own=own)
+    for order, site in enumerate(sites_of(trial.snapshot, trial.survey)):
         fewest = min((row[0] for row in found), default=None)
         nodes = search.least(site, None if segments or fewest is None else fewest - 1)
         if nodes is not None:
@@ -145,7 +186,7 @@ def _ways(trial: Trial, survey: Survey, *, own: bool) -> Iterator[_Way]:
     for _, _, way in found if segments else found[:1]:
         yield way
         # Segments may need more than counting sees: more and more nodes, up to what holds the whole gang alone.
-        alone = search.least(replace(way.site, nodes=_NONE, most=0), None) if segments else None
+        alone = search.least(replace(way.site, nodes=NOWHERE, most=0), None) if segments else None
         for number in range(len(way.nodes) + 1, len(alone or ()) + 1):
             yield replace(way, nodes=(alone or ())[:number])
 
@@ -154,7 +195,7 @@ def _ways(trial: Trial, survey: Survey, *, own: bool) -> Iterator[_Way]:
 class _Search:
     """Counts how few nodes are enough, site by site."""
 
-    trial: Trial
+    snapshot: Snapshot
     survey: Survey
     own: bool
     mixes: dict[tuple[bytes, ...], _Mixes] = field(default_factory=dict)
@@ -162,7 +203,7 @@ class _Search:
     @cached_property
     def kinds(self) -> list[Node]:
         """The kinds of node that exist."""
-        return kinds_of(self.trial.snapshot, self.survey.ground.roles)
+        return kinds_of(self.snapshot, self.survey.ground.roles)
 
     @cached_property
     def largest(self) -> int:
@@ -174,7 +215,7 @@ class _Search:
 
     def least(self, site: Site, most: int | None) -> tuple[Node, ...] | None:
         """Return the fewest nodes that are enough at a site, ``None`` where there are none (or none as few as ``most``)."""
-        ground, snapshot = self.survey.ground, self.trial.snapshot
+        ground, snapshot = self.survey.ground, self.snapshot
         core = max(ground.need, sum(r.must for r in ground.roles))
         if not ground.roles or core < 1 or not ground.exact or (most is not None and (most < 1 or site.most + most * self.largest < core)):
             return None
@@ -216,63 +257,24 @@ def _fewest(mix: _Mixes, rest: Ints, most: int) -> int | None:
     return low
 
 
-def _sites(trial: Trial, survey: Survey) -> Iterator[Site]:
-    """Yield places for new nodes, the nearest miss first, a new domain last; none where running members are split."""
-    snapshot = trial.snapshot
-    inner = _segment_keys(snapshot, survey)
-    hosts = HOSTNAME in survey.keys
-    if not survey.keys and survey.unknown is None:
-        labels = dict.fromkeys(inner, "added")
-        yield Site(labels=labels, words=_in_new(labels), nodes=np.arange(len(snapshot.topology.nodes)), most=sum(survey.most))
-        return
-    for group, most in zip(survey.groups, survey.most, strict=True) if not hosts else ():
-        labels = _labels_of(snapshot, group)
-        new = {key: "added" for key in inner if key not in labels}
-        yield Site(labels={**labels, **new}, words=f" in {group.name} {group.domain}{_in_new(new)}", nodes=group.nodes, most=most)
-    if not survey.pinned:
-        keys = (*survey.keys, *([survey.unknown] if survey.unknown else []), *inner)
-        new = {key: "added" for key in keys if key != HOSTNAME}
-        yield Site(labels=new, words=_in_new(new), nodes=_NONE, alone=hosts)
-
-
-def _segment_keys(snapshot: Snapshot, survey: Survey) -> list[str]:
-    """Return the label keys of the levels that segments require; a level that no node carries as it was written."""
-    wanted = [segment.required for segment in survey.gang.demand.segments if segment.required is not None]
-    keys = [level.key if (level := snapshot.topology.resolve(name)) is not None else name for name in wanted]
-    return [key for key in dict.fromkeys(keys) if key != HOSTNAME]
-
-
-def _in_new(labels: dict[str, str]) -> str:
-    return " with " + ", ".join(f"{key}={value}" for key, value in labels.items()) if labels else ""
-
-
-def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
-    """Return the topology labels of a domain: those on which all its nodes agree."""
-    nodes = [snapshot.nodes[NodeName(snapshot.topology.nodes[int(at)])] for at in group.nodes]
-    keys = {*(level.key for level in snapshot.topology.levels), group.key} - {HOSTNAME, ""}
-    agreed = {key: {n.labels.get(key) for n in nodes} for key in sorted(keys)}
-    found = {key: next(iter(values)) for key, values in agreed.items() if len(values) == 1}
-    return {key: value for key, value in found.items() if value}
-
-
-def _offer(trial: Trial, gang: Gang, way: _Way, *, own: bool) -> Relaxation | None:
+def _offer(trial: Trial, gang: Gang, own: bool, changes: tuple[Json, ...], way: _Way) -> Relaxation | None:
     nodes = numbered(trial.snapshot, way.nodes)
     offer = Relaxation(
         kind="addNodes",
         summary=f"add {_described(nodes)}{way.site.words} ({some([n.name for n in nodes])})",
-        changes=tuple({"create": manifest(node)} for node in nodes),
+        changes=(*changes, *({"create": manifest(node)} for node in nodes)),
         harm=(ADD, len(nodes), int(own)),
     )
-    demand = gang.demand
-    if not (demand.required or demand.segments or demand.nvlink == "required" or trial.snapshot.repelling):
-        return offer if trial.writable(offer.changes) else None  # counting is the proof: no label puts the nodes elsewhere
-    return trial.checked(offer, snapshot=with_nodes(trial.snapshot, nodes), gang=gang)
+    wish = gang.demand
+    # Counting is the proof where no label puts the nodes elsewhere.
+    counted = not (wish.required or wish.segments or wish.nvlink == "required" or trial.snapshot.repelling)
+    return trial.checked(offer, change=WhatIf(nodes=tuple(nodes)), gang=gang, counted=counted)
 
 
 def _described(nodes: Sequence[Node]) -> str:
     """Count the nodes of each size: ``2 nodes with 8 nvidia.com/gpu and 1 node with 4 cpu``."""
-    parts = []
-    for size, same in groupby(nodes, key=lambda node: node.allocatable):
+    parts, sizes = [], [node.allocatable for node in nodes]
+    for size, same in groupby(sorted(nodes, key=lambda node: sizes.index(node.allocatable)), key=lambda node: node.allocatable):
         number = len(list(same))
         amounts = ", ".join(f"{quantity(name, amount)} {name}" for name, amount in size.items() if name != PODS)
         parts.append(f"{number} node{'' if number == 1 else 's'} with {amounts or 'room for pods'}")

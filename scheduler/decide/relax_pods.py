@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import chain, combinations, islice
 from typing import Final
 
@@ -14,7 +15,8 @@ from scheduler.decide import matching
 from scheduler.decide.counting import holds
 from scheduler.decide.relax_changes import Json, add_tolerations, change_affinity, change_selector, drop_node_name, escape, on_pod_specs, several
 from scheduler.decide.relax_fewest import fewest
-from scheduler.decide.relax_trial import CHECKS, Trial, node_patch, some, with_nodes, with_shapes
+from scheduler.decide.relax_trial import CHECKS, Trial, node_patch, some, with_shapes
+from scheduler.decide.whatif import WhatIf, with_nodes
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, NodeSelectorTerm, Requirement, Shape, Taint, Toleration
@@ -70,10 +72,8 @@ def _mend_all(trial: Trial) -> Iterator[Relaxation]:
             gang = with_shapes(gang, _reaffine(key, values, other))
             words.append(f"{key} in [{other}] instead of [{', '.join(values)}]")
     if len(edits) > 1:
-        changes = on_pod_specs(trial.objects, several(edits))
-        found = Relaxation(
-            kind="relabel", summary=f"select {'; '.join(words)}, which no node carries", changes=changes, harm=(RELABEL, 0, len(edits))
-        )
+        said, changes = f"select {'; '.join(words)}, which no node carries", on_pod_specs(trial.objects, several(edits))
+        found = Relaxation(kind="relabel", summary=said, changes=changes, harm=(RELABEL, 0, len(edits)))
         yield from _given(trial.checked(found, gang=gang))
 
 
@@ -135,16 +135,30 @@ def _close(word: str, known: list[str]) -> list[str]:
 def _label_nodes(trial: Trial, key: str, value: str) -> Iterator[Relaxation]:
     """Label as many nodes as a placement takes that may use every node without the label."""
     free = [replace(n, labels={**n.labels, key: value}) for n in trial.snapshot.nodes.values() if key not in n.labels]
-    used = _used(trial, free)
-    if not used:
-        return
+    yield from _marking(trial, free, partial(_labelled, trial, key, value))
+
+
+def _labelled(trial: Trial, key: str, value: str, used: list[Node]) -> Relaxation | None:
+    """Offer to label these nodes."""
     changes = [node_patch(n.name, {"op": "add", "path": f"/metadata/labels/{escape(key)}", "value": value}) for n in used]
     for at, node in enumerate(used):
         if len(node.labels) == 1:  # the label map itself may be missing
             changes[at] = node_patch(node.name, {"op": "add", "path": "/metadata/labels", "value": {key: value}})
     summary = f"label {len(used)} nodes {key}={value} ({some([n.name for n in used])})"
     found = Relaxation(kind="relabel", summary=summary, changes=tuple(changes), harm=(RELABEL, 1, len(used)))
-    yield from _given(trial.checked(found, snapshot=with_nodes(trial.snapshot, used)))
+    return trial.checked(found, change=WhatIf(nodes=tuple(used)))
+
+
+def _marking(trial: Trial, changed: list[Node], check: Callable[[list[Node]], Relaxation | None]) -> Iterator[Relaxation]:
+    """Offer to change as few of these nodes as are enough."""
+
+    def more(later: Trial, used: list[Node]) -> list[Node] | None:
+        further = _used(later, [n for n in changed if n not in used])
+        return sorted([*used, *further], key=lambda n: n.name) if further else None
+
+    first = _used(trial, changed)
+    if first:
+        yield from _given(trial.grown(first, more, check))
 
 
 def _used(trial: Trial, changed: list[Node]) -> list[Node]:
@@ -268,14 +282,16 @@ def _spelled(taint: Taint) -> tuple[str, str, str]:
 def uncordon(trial: Trial) -> Iterator[Relaxation]:
     """Uncordon the cordoned nodes that a placement would take."""
     cordoned = [replace(n, unschedulable=False) for n in trial.snapshot.nodes.values() if n.unschedulable and n.problem is None]
-    used = _used(trial, cordoned)
-    if not used:
-        return
+    yield from _marking(trial, cordoned, partial(_uncordoned, trial))
+
+
+def _uncordoned(trial: Trial, used: list[Node]) -> Relaxation | None:
+    """Offer to uncordon these nodes."""
     known = [n for n in used if trial.raw is None or _cordon_written(trial, n.name)]
     changes = tuple(node_patch(n.name, {"op": "remove", "path": "/spec/unschedulable"}) for n in known)
     summary = f"uncordon {some([n.name for n in known])}"
     found = Relaxation(kind="uncordon", summary=summary, changes=changes, harm=(UNCORDON, len(known)))
-    yield from _given(trial.checked(found, snapshot=with_nodes(trial.snapshot, known)))
+    return trial.checked(found, change=WhatIf(nodes=tuple(known)))
 
 
 def _cordon_written(trial: Trial, name: NodeName) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from scheduler.decide import filters
 from scheduler.decide.counting import LARGEST, Ground, Ints, Role
 from scheduler.decide.relax_changes import Json
+from scheduler.decide.survey import Group, Survey
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, Requirement, Shape
 from scheduler.state.resources import PODS, Resources, quantity, total
@@ -18,6 +19,8 @@ from scheduler.state.snapshot import Snapshot
 from topology import HOSTNAME
 
 NEW: Final = "added-"
+NOWHERE: Final = np.zeros(0, dtype=np.int64)
+"""No node is there already."""
 _FEWEST_PODS: Final = 110
 """Pods that a node of the pods' own shape has room for at least, as kubelet's default."""
 
@@ -34,6 +37,44 @@ class Site:
     """Members that they hold at most."""
     alone: bool = False
     """Whether one new node must hold the whole gang (a required host)."""
+
+
+def sites_of(snapshot: Snapshot, survey: Survey) -> Iterator[Site]:
+    """Yield places for new nodes, the nearest miss first, a new domain last; none where running members are split."""
+    inner = _segment_keys(snapshot, survey)
+    hosts = HOSTNAME in survey.keys
+    if not survey.keys and survey.unknown is None:
+        labels = dict.fromkeys(inner, "added")
+        yield Site(labels=labels, words=_in_new(labels), nodes=np.arange(len(snapshot.topology.nodes)), most=sum(survey.most))
+        return
+    for group, most in zip(survey.groups, survey.most, strict=True) if not hosts else ():
+        labels = _labels_of(snapshot, group)
+        new = {key: "added" for key in inner if key not in labels}
+        yield Site(labels={**labels, **new}, words=f" in {group.name} {group.domain}{_in_new(new)}", nodes=group.nodes, most=most)
+    if not survey.pinned:
+        keys = (*survey.keys, *([survey.unknown] if survey.unknown else []), *inner)
+        new = {key: "added" for key in keys if key != HOSTNAME}
+        yield Site(labels=new, words=_in_new(new), nodes=NOWHERE, alone=hosts)
+
+
+def _segment_keys(snapshot: Snapshot, survey: Survey) -> list[str]:
+    """Return the label keys of the levels that segments require; a level that no node carries as it was written."""
+    wanted = [segment.required for segment in survey.gang.demand.segments if segment.required is not None]
+    keys = [level.key if (level := snapshot.topology.resolve(name)) is not None else name for name in wanted]
+    return [key for key in dict.fromkeys(keys) if key != HOSTNAME]
+
+
+def _in_new(labels: dict[str, str]) -> str:
+    return " with " + ", ".join(f"{key}={value}" for key, value in labels.items()) if labels else ""
+
+
+def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
+    """Return the topology labels of a domain: those on which all its nodes agree."""
+    nodes = [snapshot.nodes[NodeName(snapshot.topology.nodes[int(at)])] for at in group.nodes]
+    keys = {*(level.key for level in snapshot.topology.levels), group.key} - {HOSTNAME, ""}
+    agreed = {key: {n.labels.get(key) for n in nodes} for key in sorted(keys)}
+    found = {key: next(iter(values)) for key, values in agreed.items() if len(values) == 1}
+    return {key: value for key, value in found.items() if value}
 
 
 def kinds_of(snapshot: Snapshot, roles: Sequence[Role]) -> list[Node]:

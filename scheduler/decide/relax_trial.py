@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from scheduler.decide import filters
 from scheduler.decide.arrays import Checks
+from scheduler.decide.rehearsal import Outcome, Rehearsal
 from scheduler.decide.relax_changes import Json, Object, Raw, objects_of
 from scheduler.decide.relax_disturb import Neighbours
+from scheduler.decide.relax_likewise import likewise, touched
 from scheduler.decide.survey import Survey, survey_of
+from scheduler.decide.whatif import WhatIf
 from scheduler.state.gang import Gang
-from scheduler.state.ids import NodeName
-from scheduler.state.objects import Node, Shape
+from scheduler.state.ids import PodUid
+from scheduler.state.objects import Shape
 from scheduler.state.plan import Placed, Plan, Relaxation
 from scheduler.state.snapshot import Snapshot
-from topology import CustomLevel, build
-from topology.vocabulary import CUSTOM
 
 TryPlace: TypeAlias = Callable[[Snapshot, Gang], Plan]
 CHECKS = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=filters.refusals)
+
+
+REHEARSALS: Final = 24
+"""Times that the gangs before one are decided again at most."""
+_ROUNDS: Final = 6
+"""Times that a change is made larger at most, because gangs before the one that it is for take a part of it."""
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, kw_only=True)
+class Purse:
+    """What trying may still cost."""
+
+    left: int
+    """Trial placements that may still be made."""
+    rehearsals: int = REHEARSALS
+    reserve: int = 0
+    """Trials and rehearsals that are kept for the last kind, so that something is always offered."""
+
+    def place(self) -> bool:
+        """Pay for a trial placement, where that is possible."""
+        if self.left <= self.reserve:
+            return False
+        self.left -= 1
+        return True
+
+    def rehearse(self) -> bool:
+        """Pay for a rehearsal, where that is possible."""
+        if self.rehearsals <= self.reserve:
+            return False
+        self.rehearsals -= 1
+        return True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,23 +65,25 @@ class Trial:
     gang: Gang
     try_place: TryPlace
     raw: Raw | None
-    left: int
-    """Trial placements that may still be made."""
+    purse: Purse
     survey: Survey
     fits: int | None = None
     """The most members that fit, where known."""
-    reserve: int = 0
-    """Trials that are kept for the last kind, so that something is always offered."""
     objects: list[Object] = field(default_factory=list)
     neighbours: Neighbours = field(default_factory=Neighbours)
+    rehearsal: Rehearsal | None = None
+    """What gangs before this one would do; ``None`` where there are none."""
+    running: AbstractSet[PodUid] | None = None
+    """The pods that run; ``None``: all of the snapshot."""
+    last: Outcome | None = None
+    """What came of the last rehearsal."""
     notes: list[str] = field(default_factory=list)
     """Sentences that belong to the explanation although they are no offer."""
 
     def place(self, snapshot: Snapshot, gang: Gang) -> Placed | None:
         """Place for a trial; ``None`` where it does not fit or the trials are used up."""
-        if self.left <= self.reserve:
+        if not self.purse.place():
             return None
-        self.left -= 1
         plan = self.try_place(snapshot, gang)
         return plan if isinstance(plan, Placed) else None
 
@@ -55,11 +91,63 @@ class Trial:
         """Tell whether a relaxation can be offered: its changes are known, or there are no raw objects to write them for."""
         return bool(changes) or self.raw is None
 
-    def checked(self, found: Relaxation, *, snapshot: Snapshot | None = None, gang: Gang | None = None) -> Relaxation | None:
-        """Return the relaxation when the gang fits with it."""
+    def checked(self, found: Relaxation, *, change: WhatIf | None = None, gang: Gang | None = None, counted: bool = False) -> Relaxation | None:
+        """Return the relaxation when the gang fits with it, the gangs before it decided again as well.
+
+        ``change`` is what it does to the cluster, ``gang`` the gang with it. ``counted``: counting has shown that it is enough where no
+        gang comes before.
+        """
+        self.last = None
+        what, who = change or WhatIf(), _weightless(gang or self.gang)
         if not self.writable(found.changes):
             return None
-        return None if self.place(snapshot or self.snapshot, _weightless(gang or self.gang)) is None else found
+        if not counted and self.place(what.of(self.snapshot), who) is None:
+            return None
+        return found if self._holds(found, what, who) else None
+
+    def _holds(self, found: Relaxation, what: WhatIf, who: Gang) -> bool:
+        """Tell whether the gang is placed when all gangs before it are decided again first."""
+        if self.rehearsal is None:
+            return True
+        others = touched(self.rehearsal.before, found.changes, self.gang, self.raw)
+        if what.nothing and not others:
+            return True  # those before it see what they saw
+        if not self.purse.rehearse():
+            return False
+        self.last = self.rehearsal.of(what, who, lambda one: likewise(one, self.gang, who) if one.key in others else one)
+        return self.last.placed
+
+    def grown(
+        self, first: _T, more: Callable[[Trial, _T], _T | None], check: Callable[[_T], Relaxation | None], gang: Gang | None = None
+    ) -> Relaxation | None:
+        """Check a change; where gangs before this one take a part of it, add to it what is lacking then, until it is enough.
+
+        ``more`` makes the change larger, given the cluster as this gang (``gang`` where it asks for less) would see it.
+        """
+        found, taken = check(first), set[str]()
+        for _ in range(_ROUNDS if found is None else 0):
+            if self.last is None or self.last.seen is None:
+                return None
+            taken |= {f"{gang.namespace}/{gang.name}" for gang in self.last.served}
+            larger = more(self.on(self.last.seen, gang), first)
+            if larger is None:
+                return None
+            first = larger
+            found = check(first)
+            if found is not None:
+                return _shared(found, taken)
+        return found
+
+    def on(self, snapshot: Snapshot, gang: Gang | None = None) -> Trial:
+        """Return a trial of the same gang on another snapshot, from the same purse."""
+        who = gang or self.gang
+        return replace(self, snapshot=snapshot, gang=who, survey=survey_of(snapshot, who, CHECKS))
+
+
+def _shared(found: Relaxation, taken: set[str]) -> Relaxation:
+    """Say that a change is larger than this gang alone needs."""
+    who = some(sorted(taken)) if taken else "gangs"
+    return replace(found, summary=f"{found.summary}; a part of it goes to {who} before it")
 
 
 def _weightless(gang: Gang) -> Gang:
@@ -69,7 +157,16 @@ def _weightless(gang: Gang) -> Gang:
 
 
 def trial_of(
-    snapshot: Snapshot, gang: Gang, try_place: TryPlace, raw: Raw | None, *, tries: int, fits: int | None, neighbours: Neighbours | None = None
+    snapshot: Snapshot,
+    gang: Gang,
+    try_place: TryPlace,
+    raw: Raw | None,
+    *,
+    tries: int,
+    fits: int | None,
+    neighbours: Neighbours | None = None,
+    rehearsal: Rehearsal | None = None,
+    running: AbstractSet[PodUid] | None = None,
 ) -> Trial:
     """Lay a gang out for trials."""
     return Trial(
@@ -77,11 +174,13 @@ def trial_of(
         gang=gang,
         try_place=try_place,
         raw=raw,
-        left=tries,
+        purse=Purse(left=tries),
         fits=fits,
         survey=survey_of(snapshot, gang, CHECKS),
         objects=objects_of(gang, raw),
         neighbours=neighbours or Neighbours(),
+        rehearsal=rehearsal,
+        running=running,
     )
 
 
@@ -94,17 +193,6 @@ def with_shapes(gang: Gang, change: Callable[[Shape], Shape]) -> Gang:
     known: dict[Shape, Shape] = {}
     members = tuple(m if m.pod.node is not None else replace(m, pod=replace(m.pod, shape=changed(m.pod.shape))) for m in gang.members)
     return replace(gang, members=members)
-
-
-def with_nodes(snapshot: Snapshot, nodes: Iterable[Node]) -> Snapshot:
-    """Return the snapshot with nodes added or replaced; the topology is built anew when labels or names change."""
-    changed = list(nodes)
-    known: Mapping[NodeName, Node] = {**snapshot.nodes, **{n.name: n for n in changed}}
-    topology = snapshot.topology
-    if any(n.name not in snapshot.nodes or snapshot.nodes[n.name].labels != n.labels for n in changed):
-        custom = [CustomLevel(key=v.key, name="" if v.name == v.key else v.name) for v in topology.levels if v.vocabulary == CUSTOM]
-        topology = build({str(name): node.labels for name, node in known.items()}, custom=custom)
-    return replace(snapshot, nodes=known, topology=topology, memo={})
 
 
 def node_patch(name: str, op: Json) -> Json:

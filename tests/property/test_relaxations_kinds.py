@@ -12,7 +12,7 @@ import pytest
 from scheduler.decide import filters
 from scheduler.decide.place import Checks, place
 from scheduler.decide.relax import relax
-from scheduler.decide.relax_trial import with_nodes
+from scheduler.decide.whatif import with_nodes
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget
 from scheduler.state.gang import Demand, Gang, Segment

@@ -133,7 +133,7 @@ def _unknown(topology: Topology, gang: Gang, level: str) -> Advice:
 def _idle(gang: Gang, segment: Segment) -> Advice:
     return Advice(
         level="warning",
-        object=f"{gang.workload.kind}/{gang.workload.name}",
-        field="segments",
+        object=gang.demand.segments_object or f"{gang.workload.kind}/{gang.workload.name}",
+        field=gang.demand.segments_field or "segments",
         message=f"Segments of {segment.size} members name no level ({gang.demand.source}): they ask for nothing.",
     )

@@ -44,6 +44,10 @@ class Demand:
     nvlink: NvlinkWish = "unasked"
     source: str = "built-in defaults"
     """Where the demand comes from, for people: ``TopologyPolicy ai-inference/inference-topology``."""
+    segments_object: str = ""
+    """The object that cuts the gang into segments, ``Kind/name``; empty where nobody does."""
+    segments_field: str = ""
+    """The field of that object which holds the layers: ``spec.segments``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

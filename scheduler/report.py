@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from scheduler.state import segments
 from scheduler.state.gang import Advice
-from scheduler.state.plan import LevelCount, NodeVerdict, Placed, Plan, Relaxation, Room, Unplaced
+from scheduler.state.plan import NodeVerdict, Placed, Plan, Relaxation, Room, Unplaced
 from scheduler.state.problems import InputProblem
 from scheduler.state.resources import GPU
 from scheduler.state.snapshot import Snapshot
@@ -22,7 +22,7 @@ Status = Literal["OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN", "UNSUPPORTED", 
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid", from_attributes=True)
 
 
 class ClusterLevel(_Model):
@@ -56,6 +56,18 @@ class Level(_Model):
     name: str
     required: bool
     weight: int
+    count: int
+    domains: list[str]
+
+
+class SegmentRow(_Model):
+    """A layer of segments that has a level: how many segments are placed, and the domains of the level that they occupy."""
+
+    layer: int
+    """Index into each member's ``segments``."""
+    key: str
+    name: str
+    size: int
     count: int
     domains: list[str]
 
@@ -151,6 +163,8 @@ class GangReport(_Model):
     demand: str
     """Where the topology demand comes from."""
     levels: list[Level]
+    segments: list[SegmentRow] = []
+    """One row for each layer of segments that has a level, outermost first; empty for a gang that is not placed."""
     members: list[MemberSeat]
     unplaced: UnplacedRow | None
     advice: list[AdviceRow]
@@ -206,11 +220,12 @@ def gang_of(plan: Plan, *, milliseconds: float, verdicts: Sequence[NodeVerdict] 
         cost=placed.cost if placed else None,
         bound=placed.bound if placed else None,
         demand=gang.demand.source,
-        levels=[_level(level) for level in plan.levels],
+        levels=[Level.model_validate(level) for level in plan.levels],
+        segments=[SegmentRow.model_validate(layer) for layer in placed.segments] if placed else [],
         members=_members(plan),
         unplaced=_unplaced(plan) if isinstance(plan, Unplaced) else None,
         advice=[advice_row(a) for a in dict.fromkeys((*gang.advice, *plan.advice))],
-        nodes=None if verdicts is None else [_node(v) for v in verdicts],
+        nodes=None if verdicts is None else [NodeRow.model_validate(v) for v in verdicts],
         decision=DecisionRow(
             engine=plan.decision.engine, why=plan.decision.why, milliseconds=round(milliseconds, 1), proved=list(plan.decision.proved)
         ),
@@ -226,19 +241,12 @@ def status_of(plan: Plan) -> Status:
 
 def advice_row(advice: Advice) -> AdviceRow:
     """Turn one piece of advice into its row."""
-    return AdviceRow(level=advice.level, object=advice.object, field=advice.field, message=advice.message)
+    return AdviceRow.model_validate(advice)
 
 
 def problem_row(problem: InputProblem) -> ProblemRow:
     """Turn one input problem into its row."""
-    return ProblemRow(
-        file=problem.file,
-        document=problem.document,
-        object=problem.object,
-        field=problem.field,
-        found=problem.found,
-        expected=problem.expected,
-    )
+    return ProblemRow.model_validate(problem)
 
 
 def dump(report: PlacementReport) -> Mapping[str, Any]:
@@ -261,10 +269,6 @@ def _members(plan: Plan) -> list[MemberSeat]:
         )
         for member in plan.gang.members
     ]
-
-
-def _level(level: LevelCount) -> Level:
-    return Level(key=level.key, name=level.name, required=level.required, weight=level.weight, count=level.count, domains=list(level.domains))
 
 
 def _room(room: Room) -> RoomRow:
@@ -291,8 +295,3 @@ def _unplaced(plan: Unplaced) -> UnplacedRow:
         rooms=[_room(r) for r in plan.rooms],
         relaxations=[_relaxation(r) for r in plan.relaxations],
     )
-
-
-def _node(verdict: NodeVerdict) -> NodeRow:
-    checks = [CheckRow(check=c.check, message=c.message) for c in verdict.checks]
-    return NodeRow(role=verdict.role, node=verdict.node, fits=verdict.fits, checks=checks)

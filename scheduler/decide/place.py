@@ -14,7 +14,8 @@ from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Advice, Gang
 from scheduler.state.ids import NodeName
-from scheduler.state.plan import Decision, LevelCount, Placed, Plan, Seat
+from scheduler.state.plan import Decision, LevelCount, Placed, Plan, Seat, SegmentCount
+from scheduler.state.segments import cut
 from scheduler.state.snapshot import Snapshot
 
 __all__ = ["Checks", "place"]
@@ -97,10 +98,10 @@ def _seats(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, solutio
 
 
 def domains_at(snapshot: Snapshot, demand: Wishes, node: NodeName) -> dict[str, str]:
-    """Return the domains that a node lies in, by level key, for the levels that a report shows."""
+    """Return the domains that a node lies in, by level key, for the levels that a report shows, those of segments too."""
     at = snapshot.topology.position.get(node)
     found: dict[str, str] = {}
-    for wish in demand.shown if at is not None else ():
+    for wish in (*demand.shown, *(wish for _, wish in demand.segments)) if at is not None else ():
         column = snapshot.topology.column(wish.key)
         if column.index[at] >= 0:
             found[wish.key] = column.domains[int(column.index[at])]
@@ -119,6 +120,7 @@ def placed(snapshot: Snapshot, gang: Gang, demand: Wishes, *, new: Sequence[Seat
         cost=solution.cost,
         bound=solution.bound,
         levels=levels(demand.shown, seats),
+        segments=_segments(gang, demand, seats),
         decision=Decision(engine=solution.engine, why=solution.why, proved=solution.proved),
         advice=advice,
     )
@@ -130,6 +132,19 @@ def levels(shown: Sequence[Wish], seats: Sequence[Seat]) -> tuple[LevelCount, ..
     for wish in shown:
         domains = tuple(sorted({s.domains.get(wish.key, f"node {s.node}") for s in seats}))
         found.append(LevelCount(key=wish.key, name=wish.name, required=wish.required, weight=wish.weight, count=len(domains), domains=domains))
+    return tuple(found)
+
+
+def _segments(gang: Gang, demand: Wishes, seats: Sequence[Seat]) -> tuple[SegmentCount, ...]:
+    """Count the segments that have seats, and the domains of their level that these occupy."""
+    layers = [layer for layer, segment in enumerate(gang.demand.segments) if segment.required is not None]
+    found = []
+    for layer, (segment, wish) in zip(layers, demand.segments, strict=True):
+        index = {member.pod.key: i for i, part in enumerate(cut(gang.members, segment)) for member in part}
+        inside = [seat for seat in seats if seat.member.pod.key in index]
+        domains = tuple(sorted({s.domains.get(wish.key, f"node {s.node}") for s in inside}))
+        count = len({index[s.member.pod.key] for s in inside})
+        found.append(SegmentCount(layer=layer, key=wish.key, name=wish.name, size=segment.size, count=count, domains=domains))
     return tuple(found)
 
 

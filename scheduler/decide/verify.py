@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from scheduler.decide.verify_levels import Homes, cost, key_of, required, weights
+from scheduler.decide.verify_levels import Homes, cost, key_of, required, segment_of, weights
 from scheduler.decide.verify_pods import meant, meet, others, room_left
-from scheduler.state.gang import Gang, Member, Segment
+from scheduler.state.gang import Gang, Member
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Pod, Shape
 from scheduler.state.plan import Placed, Plan, Seat, Unplaced
@@ -178,23 +178,22 @@ def _one_domain(case: _Case, key: str, seats: Iterable[Seat], who: str) -> Itera
 
 
 def _segments(case: _Case) -> Iterator[str]:
+    for layer, key, groups in _layers(case):
+        for index in sorted(groups):
+            yield from _one_domain(case, key, groups[index], f"segment {index} of {case.gang.demand.segments[layer].size}")
+
+
+def _layers(case: _Case) -> Iterator[tuple[int, str, Mapping[int, Sequence[Seat]]]]:
+    """Yield each layer of segments that has a level: its place, the level's key, the seats by segment."""
     ranked = sorted(case.gang.members, key=lambda m: (m.rank, m.pod.key)) if case.gang.demand.segments else []
     place = {m.pod.key: i for i, m in enumerate(ranked)}
-    for layer in case.gang.demand.segments:
+    for at, layer in enumerate(case.gang.demand.segments):
         groups: dict[int, list[Seat]] = {}
-        for seat in case.plan.seats:
-            groups.setdefault(_segment_of(place.get(seat.member.pod.key, 0), len(place), layer), []).append(seat)
-        for index in sorted(groups.keys() - {-1}) if layer.required else []:
-            yield from _one_domain(case, key_of(case.snapshot, layer.required or ""), groups[index], f"segment {index} of {layer.size}")
-
-
-def _segment_of(place: int, members: int, layer: Segment) -> int:
-    """Return the segment of the member at a place of the order, -1 for none; LeaderWorkerSet's rule for its subgroups."""
-    if layer.leader == "excluded":
-        return (place - 1) // layer.size  # -1 for the leader, whose place is 0
-    if layer.leader == "subgroup" and (members - 1) % layer.size == 0:
-        return max(0, place - 1) // layer.size
-    return place // layer.size
+        for seat in case.plan.seats if layer.required else ():
+            groups.setdefault(segment_of(place.get(seat.member.pod.key, 0), len(place), layer), []).append(seat)
+        groups.pop(-1, None)
+        if layer.required:
+            yield at, key_of(case.snapshot, layer.required), groups
 
 
 def _cost_and_bound(case: _Case) -> Iterator[str]:
@@ -224,8 +223,19 @@ def _level_counts(case: _Case) -> Iterator[str]:
             yield f"level {level.key}: the plan says {found}, counting gives {expected}"
 
 
+def _segment_counts(case: _Case) -> Iterator[str]:
+    told = [(x.layer, x.key, x.size, x.count, list(x.domains)) for x in case.plan.segments]
+    counted = [
+        (at, key, case.gang.demand.segments[at].size, len(groups), sorted(case.homes.domains(key, {s.node for g in groups.values() for s in g})))
+        for at, key, groups in _layers(case)
+    ]
+    if told != counted:
+        yield f"the plan says segments {told}, counting gives {counted}"
+
+
 def _seat_domains(case: _Case) -> Iterator[str]:
-    keys = sorted({*(key for key, _ in weights(case.snapshot, case.gang)), *required(case.snapshot, case.gang)})
+    layers = [key_of(case.snapshot, layer.required) for layer in case.gang.demand.segments if layer.required]
+    keys = sorted({*(key for key, _ in weights(case.snapshot, case.gang)), *required(case.snapshot, case.gang), *layers})
     nodes = {seat.node for seat in case.plan.seats}
     true_of = {node: {key: home for key in keys if (home := case.homes.domain(key, node)) is not None} for node in nodes}
     for seat in case.plan.seats:
@@ -276,6 +286,7 @@ RULES: Final[tuple[Callable[[_Case], Iterator[str]], ...]] = (
     _segments,
     _cost_and_bound,
     _level_counts,
+    _segment_counts,
     _seat_domains,
     _extras,
 )

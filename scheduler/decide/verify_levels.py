@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from scheduler.state.gang import Gang
+from scheduler.state.gang import Gang, Segment
 from scheduler.state.ids import NodeName
 from scheduler.state.snapshot import Snapshot
 from topology import default_weights
@@ -48,6 +48,15 @@ def key_of(snapshot: Snapshot, level: str) -> str:
     """Return the label key of a level name; a level that no node carries stands for itself."""
     found = snapshot.topology.resolve(level)
     return level if found is None else found.key
+
+
+def segment_of(place: int, members: int, layer: Segment) -> int:
+    """Return the segment of the member at a place of the order, -1 for none; LeaderWorkerSet's rule for its subgroups."""
+    if layer.leader == "excluded":
+        return (place - 1) // layer.size  # -1 for the leader, whose place is 0
+    if layer.leader == "subgroup" and (members - 1) % layer.size == 0:
+        return max(0, place - 1) // layer.size
+    return place // layer.size
 
 
 class Homes:

@@ -18,7 +18,7 @@ class Seat:
     node: NodeName
     bound: bool
     domains: Mapping[str, str] = field(default_factory=dict)
-    """Domain by level key, for the levels of the gang's demand (a node without the label is left out)."""
+    """Domain by level key, for the levels of the gang's demand and of its segments (a node without the label is left out)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,20 @@ class LevelCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentCount:
+    """How many segments of one layer are placed, and in which domains of their level."""
+
+    layer: int
+    """The layer's place in the demand, outermost first."""
+    key: str
+    name: str
+    size: int
+    count: int
+    domains: tuple[str, ...]
+    """Domain names, sorted; a node without the label shows as ``node <name>``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """How a decision was made."""
 
@@ -45,6 +59,8 @@ class Decision:
     milliseconds: float = 0.0
     proved: tuple[str, ...] = ()
     """Aims of placement.md that are proved: ``core``, ``extras``, ``cost``, ``harm``."""
+    jointly: tuple[str, ...] = ()
+    """Gangs (``namespace/name``) together with which it was decided: what is proved is proved of all of them together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +77,10 @@ class Room:
     """Amounts that are missing, by resource, for the members that do not fit (resources are the reason)."""
     checks: Mapping[str, int] = field(default_factory=dict)
     """Nodes refused by each check other than resources: ``{TaintToleration: 2}``."""
+    unlabelled: Mapping[str, int] = field(default_factory=dict)
+    """Nodes that do not carry the label of a required level, that of a segment included, by its key."""
+    segments: tuple[int, int] | None = None
+    """Where room for a whole segment is what counts: how many segments fit there, and how many the gang has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +105,8 @@ class Placed:
     bound: int
     """Proved lower bound of ``cost``; equal to it when the plan is optimal."""
     levels: tuple[LevelCount, ...]
+    segments: tuple[SegmentCount, ...] = ()
+    """One for each layer of segments that has a level, outermost first."""
     decision: Decision
     advice: tuple[Advice, ...] = ()
 
@@ -105,6 +127,8 @@ class Unplaced:
     message: str
     fits: int | None = None
     rooms: tuple[Room, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Gangs (``namespace/name``) of the same plan without whose seats it would fit."""
     relaxations: tuple[Relaxation, ...] = ()
     levels: tuple[LevelCount, ...] = ()
     decision: Decision

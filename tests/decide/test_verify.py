@@ -12,7 +12,7 @@ from scheduler.decide.verify import cost, verify
 from scheduler.state.gang import Demand, Gang, Preference, Segment
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import HostPort, PodTerm, Taint
-from scheduler.state.plan import Decision, LevelCount, Placed, Seat, Unplaced
+from scheduler.state.plan import Decision, LevelCount, Placed, Seat, SegmentCount, Unplaced
 from scheduler.state.snapshot import Snapshot
 from tests.builders import RACK, SPINE, gang, node, pod, shape, snapshot
 
@@ -189,17 +189,25 @@ def test_members_left_out_although_there_is_room_are_named_only_where_that_was_s
     assert _complaints(full, _placed(full, who, ["n0", None], decision=proved.decision)) == []
 
 
-def test_consecutive_members_of_a_segment_share_a_domain() -> None:
+def test_consecutive_members_of_a_segment_share_a_domain_and_the_plan_says_which() -> None:
     demand = Demand(preferred=(Preference(level="host", weight=7),), segments=(Segment(size=2, required="rack"),), required="spine")
     world, who = _world(), gang(pods=4, gpus=4, demand=demand)
 
     def plan(nodes: list[str | None]) -> Placed:
         found = _placed(world, who, nodes)
-        seats = tuple(replace(s, domains={SPINE: "s0", HOST: str(s.node)}) for s in found.seats)
+        seats = tuple(replace(s, domains={SPINE: "s0", **s.domains}) for s in found.seats)
         spine = LevelCount(key=SPINE, name="spine", required=True, weight=0, count=1, domains=("s0",))
-        return replace(found, seats=seats, levels=(spine, found.levels[1]))
+        layer = SegmentCount(layer=0, key=RACK, name="rack", size=2, count=2, domains=("r0", "r1"))
+        return replace(found, seats=seats, levels=(spine, found.levels[1]), segments=(layer,))
 
-    assert _complaints(world, plan(["n0", "n1", "n2", "n3"])) == []
+    good = plan(["n0", "n1", "n2", "n3"])
+    assert _complaints(world, good) == []
+    for wrong in ({"count": 1}, {"size": 4}, {"layer": 1}, {"domains": ("r0",)}, {"domains": ("r1", "r0")}):
+        spoilt = replace(good, segments=(replace(good.segments[0], **wrong),))
+        assert [c for c in _complaints(world, spoilt) if "the plan says segments" in c] == _complaints(world, spoilt) != []
+    assert any("the plan says segments []" in c for c in _complaints(world, replace(good, segments=())))
+    first = replace(good.seats[0], domains={SPINE: "s0", HOST: "n0"})
+    assert any("node n0 lies in" in c for c in _complaints(world, replace(good, seats=(first, *good.seats[1:]))))
     assert any("segment 0 of 2" in c for c in _complaints(world, plan(["n0", "n2", "n1", "n3"])))
 
 

@@ -98,8 +98,9 @@ def record_name(gang: Gang) -> str:
 
 def seats_of(plan: Placed) -> tuple[RecordSeat, ...]:
     """Return the rows of a record for a plan: bound seats too, because the record holds the whole assignment. Domains go by level name."""
-    called = Counter(level.name for level in plan.levels)
-    names = {level.key: level.name if called[level.name] == 1 else level.key for level in plan.levels}
+    known = {level.key: level.name for level in plan.levels} | {layer.key: layer.name for layer in plan.segments}
+    called = Counter(known.values())
+    names = {key: name if called[name] == 1 else key for key, name in known.items()}
     return tuple(
         RecordSeat(
             pod=seat.member.pod.name,

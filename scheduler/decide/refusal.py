@@ -15,7 +15,7 @@ from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Gang, Member
 from scheduler.state.plan import Decision, Room, Unplaced
 from scheduler.state.reasons import BY_CODE
-from scheduler.state.resources import quantity
+from scheduler.state.resources import written
 from scheduler.state.segments import cut
 from scheduler.state.snapshot import Snapshot
 
@@ -38,7 +38,7 @@ def gate(gang: Gang) -> Unplaced | None:
     if gang.waiting is not None:
         return _unplaced(gang, gang.waiting.code, gang.waiting.message)
     if len(gang.members) < gang.min_member:
-        return _unplaced(gang, "MembersMissing", f"{len(gang.members)} members exist, minMember is {gang.min_member}.")
+        return _unplaced(gang, "MembersMissing", f"{_exist(len(gang.members))}, minMember is {gang.min_member:,}.")
     for member in gang.pending:
         for field in member.pod.shape.unsupported:
             message = f"Pod {member.pod.key}: {field.field} ({field.message}) is checked by {field.check}, which Coterie does not do yet."
@@ -54,7 +54,7 @@ def unknown_level(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | 
     near = snapshot.topology.nearest(wish.key)
     hint = f" The nearest that exists is {near}." if near else ""
     count = len(snapshot.topology.nodes)
-    message = f"None of the {count} nodes carries the required level {wish.key} ({gang.demand.source}).{hint}"
+    message = f"None of the {count:,} nodes carries the required level {wish.key} ({gang.demand.source}).{hint}"
     return _unplaced(gang, "UnknownLevel", message, fits=0)
 
 
@@ -63,13 +63,13 @@ def split(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | None:
     rows = [("All members", wish, gang.fixed) for wish in demand.required]
     for segment, wish in demand.segments:
         for index, members in enumerate(cut(gang.members, segment)):
-            who = f"Segment {index} ({len(members)} members, {gang.demand.source})"
+            who = f"Segment {index} ({_members(len(members))}, {gang.demand.source})"
             rows.append((who, wish, tuple(m for m in members if m.pod.node is not None)))
     for who, wish, running in rows:
         found = _homes(snapshot, wish, running)
         if len(found) > 1 or any(not known for _, known in found):
-            where = ", ".join(f"{n} in {d}" for (d, _), n in sorted(found.items()))
-            message = f"{who} must lie in one {wish.name} ({wish.key}), but {len(running)} run already: {where}."
+            where = ", ".join(f"{n:,} in {d}" for (d, _), n in sorted(found.items()))
+            message = f"{who} must lie in one {wish.name} ({wish.key}), but {len(running):,} run already: {where}."
             return _unplaced(gang, "MembersSplit", message)
     return None
 
@@ -97,12 +97,12 @@ def unknown(ask: Ask, solution: Solution) -> Unplaced:
         "" if ask.budget.wall_seconds is None else f", {ask.budget.wall_seconds:g} by the clock"
     )
     ended = f"{solution.why if 'budget' in solution.why else 'the budget was used up'} ({budget})"
-    tried = f"sums of free room do not rule it out, best fit {f'holds {most}: {_best(listed)}' if listed else 'finds no place for it'}"
+    tried = f"sums of free room do not rule it out, best fit {f'holds {most:,}: {_best(listed)}' if listed else 'finds no place for it'}"
     sizes = (("node class", "es", problem.nodes), ("role", "s", problem.count), ("level", "s", problem.levels))
-    searched = "the search met " + ", ".join(f"{len(rows)} {word}{many if len(rows) != 1 else ''}" for word, many, rows in sizes)
+    searched = "the search met " + ", ".join(f"{len(rows):,} {word}{many if len(rows) != 1 else ''}" for word, many, rows in sizes)
     message = (
         f"It is not known whether {_needed(gang).removesuffix(' are').removesuffix(' is')} fit: {ended}. Tried: {tried}; {searched}. "
-        f"No placement costs less than {solution.bound}. A larger budget may settle it: --budget of plan and explain, "
+        f"No placement costs less than {solution.bound:,}. A larger budget may settle it: --budget of plan and explain, "
         "solver.deterministic_seconds and solver.wall_seconds in the configuration of the scheduler."
     )
     return _unplaced(gang, "BudgetExhausted", message, solution=solution, fits=most if listed else None, rooms=listed)
@@ -134,7 +134,7 @@ def infeasible(ask: Ask, solution: Solution, *, explained: bool) -> Unplaced:
     elif required and _fits_anywhere(ask):
         code, message = "NoDomainHoldsAll", _no_domain(gang, required[-1], listed, most)
     else:
-        code, message = "NotEnoughRoom", f"{_needed(gang)} needed, {most} fit: {_best(listed)}."
+        code, message = "NotEnoughRoom", f"{_needed(gang)} needed, {_fit(most)}: {_best(listed)}."
     return _unplaced(gang, code, message, solution=solution, fits=most, rooms=listed)
 
 
@@ -154,32 +154,36 @@ def _segments(ask: Ask, layer: int, solution: Solution) -> Unplaced:
     gang, (segment, wish) = ask.gang, ask.demand.segments[layer]
     parts = cut(gang.members, segment)
     largest = max(len(part) for part in parts)
-    whole = max((tuple(m for m in part if m.pod.node is None) for part in parts), key=len)
-    listed = _held(ask, wish, gang.pending, len(whole))
+    pending = tuple(found for part in parts if (found := tuple(m for m in part if m.pod.node is None)))
+    whole = max(pending, key=len)
+    listed = _held(ask, wish, gang.pending, len(whole), pending)
     # What is short is said of one segment, were it alone there.
     short = {r.domain: r.short for r in _held(ask, wish, whole, len(whole))}
     listed = tuple(replace(r, short=short[r.domain] if r.room < len(whole) else {}) for r in listed)
     most = len(gang.fixed) + _most(ask)
-    several = f"each of the {len(parts)} segments" if len(parts) > 1 else "the one segment"
+    several = f"each of the {len(parts):,} segments" if len(parts) > 1 else "the one segment"
     message = (
-        f"The members fit, but not with {several} of {largest} members in one {wish.name} ({wish.key}; {gang.demand.source}): "
-        f"{_needed(gang)} needed, {most} fit so. {_roomiest(wish, listed)}"
+        f"The members fit, but not with {several} of {_members(largest)} in one {wish.name} ({wish.key}; {gang.demand.source}): "
+        f"{_needed(gang)} needed, {_fit(most)} so. {_roomiest(wish, listed)}"
     )
     return _unplaced(gang, "SegmentsDoNotFit", message, solution=solution, fits=most, rooms=listed)
 
 
-def _held(ask: Ask, wish: Wish, pending: tuple[Member, ...], needed: int) -> tuple[Room, ...]:
+def _held(ask: Ask, wish: Wish, pending: tuple[Member, ...], needed: int, parts: Sequence[tuple[Member, ...]] = ()) -> tuple[Room, ...]:
     """Return how many of these members, of which a segment needs so many, each domain of its level could hold."""
     gang = replace(ask.gang, members=pending, min_member=needed)
     made = arrays(ask.snapshot, gang, ask.demand.levels, ask.checks)
-    return room.rooms(ask.snapshot, gang, replace(ask.demand, levels=(replace(wish, required=True),)), made, ask.checks)
+    required = (*(w for w in ask.demand.required if w.key != wish.key), replace(wish, required=True))
+    return room.rooms(ask.snapshot, gang, replace(ask.demand, levels=required, segments=()), made, ask.checks, parts=parts)
 
 
 def _roomiest(wish: Wish, listed: tuple[Room, ...]) -> str:
     if not listed:
         return f"There is no {wish.name}."
     near = listed[0]
-    return f"{near.domain} has the most room, for {near.room}{_shortage(near)}."
+    fits = 0 if near.segments is None else near.segments[0]
+    whole = f", {fits:,} whole segment{'' if fits == 1 else 's'} among them" if fits else ""
+    return f"{near.domain} has the most room, for {_members(near.room)}{whole}{_shortage(near)}."
 
 
 def _most(ask: Ask) -> int:
@@ -199,11 +203,11 @@ def _blocked(ask: Ask) -> tuple[str, str] | None:
     for members, must in zip(ask.arrays.roles, problem.must.tolist(), strict=True):
         shape = members[0].pod.shape
         if (must or len(members) > spare) and not ask.checks.allowed(ask.snapshot, shape, pods_of(members)).any():
-            refused = ", ".join(f"{name} {int(mask.sum())}" for name, mask in ask.checks.refusals(ask.snapshot, shape, pods_of(members)))
+            refused = ", ".join(f"{name} {int(mask.sum()):,}" for name, mask in ask.checks.refusals(ask.snapshot, shape, pods_of(members)))
             count = len(ask.snapshot.topology.nodes)
             return (
                 "NoNodePasses",
-                f"None of the {count} nodes passes the checks for role {members[0].role} (nodes refused by check: {refused or 'none'}).",
+                f"None of the {count:,} nodes passes the checks for role {members[0].role} (nodes refused by check: {refused or 'none'}).",
             )
     return None
 
@@ -213,23 +217,39 @@ def _fits_anywhere(ask: Ask) -> bool:
     return ask.solver(problem, ask.budget).status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
 
 
+def _members(number: int) -> str:
+    return f"{number:,} member{'' if number == 1 else 's'}"
+
+
+def _fit(number: int) -> str:
+    return f"{number:,} {'fits' if number == 1 else 'fit'}"
+
+
+def _exist(number: int) -> str:
+    return f"{_members(number)} {'exists' if number == 1 else 'exist'}"
+
+
 def _needed(gang: Gang) -> str:
-    return "1 member is" if gang.min_member == 1 else f"{gang.min_member} members are"
+    return f"{_members(gang.min_member)} {'is' if gang.min_member == 1 else 'are'}"
 
 
 def _pinned(gang: Gang, wish: Wish, listed: tuple[Room, ...]) -> str:
     where = listed[0]
     others = gang.min_member - len(gang.fixed)
     left = where.room - len(gang.fixed)
-    return f"{len(gang.fixed)} running members pin {wish.name} {where.domain}, which has room for {left} of the {others} others{_shortage(where)}."
+    pin = f"{len(gang.fixed):,} running member{' pins' if len(gang.fixed) == 1 else 's pin'}"
+    needed = "the 1 other" if others == 1 else f"the {others:,} others"
+    return f"{pin} {wish.name} {where.domain}, which has room for {left:,} of {needed}{_shortage(where)}."
 
 
 def _no_domain(gang: Gang, wish: Wish, listed: tuple[Room, ...], most: int) -> str:
     if not listed:
-        return f"No {wish.name} ({wish.key}) has room for {gang.min_member} members: there is none."
+        return f"No {wish.name} ({wish.key}) has room for {_members(gang.min_member)}: there is none."
     near = listed[0]
-    less = "" if most == near.room else f"; under the whole demand {most} fit"
-    return f"No {wish.name} ({wish.key}) has room for {gang.min_member} members; {near.domain} has the most, for {near.room}{_shortage(near)}{less}."
+    less = "" if most == near.room else f"; under the whole demand {_fit(most)}"
+    return (
+        f"No {wish.name} ({wish.key}) has room for {_members(gang.min_member)}; {near.domain} has the most, for {near.room:,}{_shortage(near)}{less}."
+    )
 
 
 def _best(listed: tuple[Room, ...]) -> str:
@@ -237,15 +257,16 @@ def _best(listed: tuple[Room, ...]) -> str:
         return "no node is of use"
     best = listed[0]
     where = "the cluster has" if best.name == room.CLUSTER else f"{best.name} {best.domain} has"
-    return f"{where} room for {best.room}{_shortage(best)}"
+    return f"{where} room for {best.room:,}{_shortage(best)}"
 
 
 def _shortage(found: Room) -> str:
     parts = []
     if found.short:
-        parts.append("short of " + ", ".join(f"{quantity(name, amount)} {name}" for name, amount in found.short.items()))
+        parts.append("short of " + ", ".join(f"{written(name, amount)} {name}" for name, amount in found.short.items()))
     if found.checks:
-        parts.append("nodes refused: " + ", ".join(f"{count} by {check}" for check, count in found.checks.items()))
+        parts.append("nodes refused: " + ", ".join(f"{count:,} by {check}" for check, count in found.checks.items()))
+    parts += [f"{count:,} node{'' if count == 1 else 's'} without {key}" for key, count in found.unlabelled.items()]
     return f" ({'; '.join(parts)})" if parts else ""
 
 

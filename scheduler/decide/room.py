@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,9 +16,9 @@ from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Bools, Ints, Problem
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Solver
-from scheduler.state.gang import Gang
+from scheduler.state.gang import Gang, Member
 from scheduler.state.plan import Room
-from scheduler.state.resources import PODS
+from scheduler.state.resources import GPU, PODS
 from scheduler.state.snapshot import Snapshot
 
 _EXACT: Final = 2**45
@@ -42,11 +42,13 @@ def fits(problem: Problem, solver: Solver, budget: Budget) -> int:
     return sum(sum(load.pods) * load.nodes for load in solution.loads) if found else 0
 
 
-def rooms(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: Checks) -> tuple[Room, ...]:
+def rooms(
+    snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: Checks, *, parts: Sequence[Sequence[Member]] = ()
+) -> tuple[Room, ...]:
     """Return the rooms of the gang's required level, largest first, then by name; of the whole cluster where it requires none.
 
     Where running members pin a domain, only that one is of use and is listed. With several roles a room is what best fit
-    finds.
+    finds. With ``parts``, the pending members of each segment, it is also told how many whole ones fit.
     """
     wish = demand.required[-1] if demand.required else None
     column, names = _domains(snapshot, wish)
@@ -54,12 +56,15 @@ def rooms(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: 
     listed = sorted(here) if here and wish is not None else range(len(names))
     known = instance(made.problem)
     of_class = column[made.classes.first]
-    judge = _Judge.of(snapshot, made, checks, column, len(names))
+    judge = _Judge.of(snapshot, demand, made, checks, column=column, domains=len(names))
+    pods = [_by_role(part, made) for part in parts]
     found = []
     for domain in listed:
         missing = made.problem.count - _held(known, known.play[of_class[known.play] == domain])
         needed = gang.min_member
         room = here.get(domain, 0) + int(made.problem.count.sum() - missing.sum())
+        lacking = judge.needed(missing, needed - room, made.problem.must)
+        lacking = judge.needed(missing, needed - room, made.problem.must)
         found.append(
             Room(
                 key="" if wish is None else wish.key,
@@ -67,11 +72,28 @@ def rooms(snapshot: Snapshot, gang: Gang, demand: Wishes, made: Arrays, checks: 
                 domain=names[domain],
                 room=room,
                 needed=needed,
-                short=judge.short(domain, missing) if room < needed or wish is None else {},
+                short=judge.short(domain, lacking),
                 checks=judge.refused(domain),
+                segments=(_whole(made.problem.count - missing, pods), len(pods)) if pods else None,
+                unlabelled={key: int(count[domain]) for key, count in judge.unlabelled.items() if count[domain]},
             )
         )
     return tuple(sorted(found, key=lambda r: (-r.room, r.domain)))
+
+
+def _by_role(members: Iterable[Member], made: Arrays) -> Ints:
+    """Count members by role of the arrays."""
+    role_of = {m.pod.key: role for role, listed in enumerate(made.roles) for m in listed}
+    return np.bincount([role_of[m.pod.key] for m in members], minlength=len(made.roles)).astype(np.int64)
+
+
+def _whole(held: Ints, parts: Iterable[Ints]) -> int:
+    """Count the segments that are made of pods that fit together, the smallest first."""
+    found, left = 0, held
+    for part in sorted(parts, key=lambda pods: (int(pods.sum()), pods.tolist())):
+        if (part <= left).all():
+            found, left = found + 1, left - part
+    return found
 
 
 def _domains(snapshot: Snapshot, wish: Wish | None) -> tuple[Ints, tuple[str, ...]]:
@@ -123,13 +145,17 @@ class _Judge:
     limits: tuple[Mapping[str, Bools], ...]
     """By role and resource: whether more of this resource alone would let more pods of the role into the domain."""
     refusals: Mapping[str, Ints]
+    unlabelled: Mapping[str, Ints]
+    """By key of a level that is required, of the gang or of a segment: nodes of each domain that do not carry it."""
 
     @classmethod
-    def of(cls, snapshot: Snapshot, made: Arrays, checks: Checks, column: Ints, domains: int) -> _Judge:
+    def of(cls, snapshot: Snapshot, demand: Wishes, made: Arrays, checks: Checks, *, column: Ints, domains: int) -> _Judge:
         """Ask the checks once for each role."""
         known = table(snapshot)
         shapes = [members[0].pod.shape for members in made.roles]
-        passing = [checks.allowed(snapshot, members[0].pod.shape, pods_of(members)) for members in made.roles]
+        bare = {w.key: snapshot.topology.column(w.key).index < 0 for w in (*demand.required, *(w for _, w in demand.segments))}
+        inside = ~np.logical_or.reduce([np.zeros(len(column), dtype=np.bool_), *bare.values()])
+        passing = [checks.allowed(snapshot, members[0].pod.shape, pods_of(members)) & inside for members in made.roles]
         either = np.logical_or.reduce(passing)
         requests = tuple({PODS: 1, **{n: amount for n, amount in s.requests.items() if amount > 0 and n != PODS}} for s in shapes)
         refusals: dict[str, Bools] = {}
@@ -146,7 +172,16 @@ class _Judge:
                 for asked, p, members in zip(requests, passing, made.roles, strict=True)
             ),
             refusals={name: _sums(mask, column, domains) for name, mask in refusals.items()},
+            unlabelled={key: _sums(mask, column, domains) for key, mask in bare.items()},
         )
+
+    def needed(self, missing: Ints, lacking: int, must: Ints) -> Ints:
+        """Return those of the missing members without whom so many are lacking: the ones that must be placed, then those that ask for the least."""
+        left = np.minimum(missing, must)
+        names = (GPU, *sorted({name for asked in self.requests for name in asked}))
+        for role in sorted(range(len(missing)), key=lambda r: (*(self.requests[r].get(name, 0) for name in names), r)):
+            left[role] += min(max(0, lacking - int(left.sum())), int(missing[role] - left[role]))
+        return left
 
     def short(self, domain: int, missing: Ints) -> dict[str, int]:
         """Return the amounts that the missing members ask for, of each resource that keeps them out."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from scheduler.report import AdviceRow, GangReport, Level, PlacementReport, RoomRow
-from scheduler.state.resources import MEMORY, quantity
+from scheduler.state.resources import MEMORY, written
 
 ROOMS_SHOWN: Final = 10
 """Rooms that a person is shown; JSON holds all."""
@@ -42,9 +42,9 @@ def amounts(found: Mapping[str, int]) -> str:
 
 def amount(name: str, number: int) -> str:
     """Write an amount as Kubernetes would; bytes that would be a long number are rounded up to a tenth of a Gi."""
-    exact = quantity(name, number)
+    exact = written(name, number)
     bytes_ = name in (MEMORY, "ephemeral-storage") or name.startswith("hugepages-")
-    if not bytes_ or (len(exact) <= _LONG and not exact.isdigit()):
+    if not bytes_ or (len(exact) <= _LONG and not exact.replace(",", "").isdigit()):
         return exact
     tenths = -(-number * 10 // _GIB)
     return f"{tenths // 10:,}.{tenths % 10}Gi" if tenths % 10 else f"{tenths // 10:,}Gi"

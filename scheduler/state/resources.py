@@ -96,3 +96,9 @@ def quantity(name: str, amount: int) -> str:
             if amount % unit == 0:
                 return f"{amount // unit}{suffix}"
     return str(amount)
+
+
+def written(name: str, amount: int) -> str:
+    """Write an amount for people: as `quantity`, but a plain number with thousands separators."""
+    exact = quantity(name, amount)
+    return f"{int(exact):,}" if exact.isdigit() else exact

@@ -6,6 +6,7 @@ Fields may be added, never renamed. Turning plans into the report is here; turni
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from scheduler.state import segments
 from scheduler.state.gang import Advice
-from scheduler.state.plan import NodeVerdict, Placed, Plan, Relaxation, Room, Unplaced
+from scheduler.state.plan import NodeVerdict, Placed, Plan, Relaxation, Unplaced
 from scheduler.state.problems import InputProblem
 from scheduler.state.resources import GPU
 from scheduler.state.snapshot import Snapshot
@@ -96,6 +97,11 @@ class RoomRow(_Model):
     needed: int
     short: dict[str, int]
     checks: dict[str, int]
+    unlabelled: dict[str, int] = {}
+    """Nodes without the label of a required level, by its key."""
+    segments: int | None = None
+    """Whole segments that fit, where rooms are of segments; ``needed`` is one segment's then."""
+    segments_needed: int | None = None
 
 
 class RelaxationRow(_Model):
@@ -113,6 +119,8 @@ class UnplacedRow(_Model):
     message: str
     fits: int | None
     rooms: list[RoomRow]
+    beside: list[str] = []
+    """Gangs of the same plan, as ``namespace/name``, without whose seats it would fit."""
     relaxations: list[RelaxationRow]
 
 
@@ -148,6 +156,8 @@ class DecisionRow(_Model):
     why: str = ""
     milliseconds: float
     proved: list[str]
+    jointly: list[str] = []
+    """Gangs, as ``namespace/name``, together with which it was decided: what is proved is proved of all of them together."""
 
 
 class GangReport(_Model):
@@ -226,9 +236,7 @@ def gang_of(plan: Plan, *, milliseconds: float, verdicts: Sequence[NodeVerdict] 
         unplaced=_unplaced(plan) if isinstance(plan, Unplaced) else None,
         advice=[advice_row(a) for a in dict.fromkeys((*gang.advice, *plan.advice))],
         nodes=None if verdicts is None else [NodeRow.model_validate(v) for v in verdicts],
-        decision=DecisionRow(
-            engine=plan.decision.engine, why=plan.decision.why, milliseconds=round(milliseconds, 1), proved=list(plan.decision.proved)
-        ),
+        decision=DecisionRow.model_validate(replace(plan.decision, milliseconds=round(milliseconds, 1))),
     )
 
 
@@ -271,18 +279,6 @@ def _members(plan: Plan) -> list[MemberSeat]:
     ]
 
 
-def _room(room: Room) -> RoomRow:
-    return RoomRow(
-        key=room.key,
-        name=room.name,
-        domain=room.domain,
-        room=room.room,
-        needed=room.needed,
-        short=dict(sorted(room.short.items())),
-        checks=dict(sorted(room.checks.items())),
-    )
-
-
 def _relaxation(relaxation: Relaxation) -> RelaxationRow:
     return RelaxationRow(kind=relaxation.kind, summary=relaxation.summary, changes=[dict(c) for c in relaxation.changes])
 
@@ -292,6 +288,7 @@ def _unplaced(plan: Unplaced) -> UnplacedRow:
         reason=plan.reason,
         message=plan.message,
         fits=plan.fits,
-        rooms=[_room(r) for r in plan.rooms],
+        rooms=[RoomRow.model_validate(r) for r in plan.rooms],
+        beside=list(plan.beside),
         relaxations=[_relaxation(r) for r in plan.relaxations],
     )

@@ -181,7 +181,7 @@ def _roomiest(wish: Wish, listed: tuple[Room, ...]) -> str:
     if not listed:
         return f"There is no {wish.name}."
     near = listed[0]
-    fits = 0 if near.segments is None else near.segments[0]
+    fits = near.segments or 0
     whole = f", {fits:,} whole segment{'' if fits == 1 else 's'} among them" if fits else ""
     return f"{near.domain} has the most room, for {_members(near.room)}{whole}{_shortage(near)}."
 

@@ -74,8 +74,9 @@ def rooms(
                 needed=needed,
                 short=judge.short(domain, lacking),
                 checks=judge.refused(domain),
-                segments=(_whole(made.problem.count - missing, pods), len(pods)) if pods else None,
-                unlabelled={key: int(count[domain]) for key, count in judge.unlabelled.items() if count[domain]},
+                segments=_whole(made.problem.count - missing, pods) if pods else None,
+                segments_needed=len(pods) or None,
+                unlabelled={key: int(count[domain]) for key, count in sorted(judge.unlabelled.items()) if count[domain]},
             )
         )
     return tuple(sorted(found, key=lambda r: (-r.room, r.domain)))
@@ -197,7 +198,7 @@ class _Judge:
 
     def refused(self, domain: int) -> dict[str, int]:
         """Return how many nodes of the domain each check refuses for some role."""
-        return {name: int(count[domain]) for name, count in self.refusals.items() if count[domain]}
+        return {name: int(count[domain]) for name, count in sorted(self.refusals.items()) if count[domain]}
 
 
 def _limits(known: NodeTable, asked: Mapping[str, int], passing: Bools, *, most: int, column: Ints, domains: int) -> dict[str, Bools]:

@@ -79,8 +79,10 @@ class Room:
     """Nodes refused by each check other than resources: ``{TaintToleration: 2}``."""
     unlabelled: Mapping[str, int] = field(default_factory=dict)
     """Nodes that do not carry the label of a required level, that of a segment included, by its key."""
-    segments: tuple[int, int] | None = None
-    """Where room for a whole segment is what counts: how many segments fit there, and how many the gang has."""
+    segments: int | None = None
+    """Whole segments that fit, where room for these is what counts."""
+    segments_needed: int | None = None
+    """Segments that the gang has, where room for these is what counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

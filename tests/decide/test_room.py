@@ -56,7 +56,7 @@ def test_rooms_of_segments_tell_how_many_whole_ones_fit() -> None:
     world = snapshot([node("n1", rack="r1", gpus=9), node("n2", rack="r2", gpus=3)])
     demand = Demand(segments=(Segment(size=4, required="rack"),))
     found = refused(world, gang(pods=12, gpus=1, demand=demand))
-    assert [(r.domain, r.room, r.needed, r.segments) for r in found.rooms] == [("r1", 9, 4, (2, 3)), ("r2", 3, 4, (0, 3))]
+    assert [(r.domain, r.room, r.needed, r.segments, r.segments_needed) for r in found.rooms] == [("r1", 9, 4, 2, 3), ("r2", 3, 4, 0, 3)]
     assert "r1 has the most room, for 9 members, 2 whole segments among them" in found.message
 
 
@@ -64,7 +64,10 @@ def test_a_whole_segment_is_counted_only_with_the_pods_of_each_role() -> None:
     """There is room for the leader alone and for one worker alone, which are no segment together."""
     world = snapshot([node("n1", rack="r1", gpus=4), node("n2", rack="r2", gpus=1)])
     found = refused(world, gang(pods=2, gpus=1, leader=shape(gpus=4), demand=Demand(segments=(Segment(size=2, required="rack"),))))
-    assert (found.reason, [(r.domain, r.room, r.segments) for r in found.rooms]) == ("SegmentsDoNotFit", [("r1", 1, (0, 1)), ("r2", 1, (0, 1))])
+    assert (found.reason, [(r.domain, r.room, r.segments, r.segments_needed) for r in found.rooms]) == (
+        "SegmentsDoNotFit",
+        [("r1", 1, 0, 1), ("r2", 1, 0, 1)],
+    )
 
 
 def test_amounts_in_sentences_have_thousands_separators() -> None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from scheduler import metrics
 from scheduler.config import Config
+from scheduler.kube.crd.crdgen import structural
+from scheduler.kube.crd.crdtable import CUSTOM_RESOURCES, CustomResource
 from scheduler.report import PlacementReport
 from scheduler.state.reasons import REASONS
 
@@ -56,6 +59,56 @@ def configuration_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def resources_page() -> str:
+    """Return docs/resources.md."""
+    head = [
+        "# Custom resources, field by field",
+        "",
+        "Written from `scheduler/kube/crd/crds.py` by `make generate`. What a gang can demand with them is told in [demands.md](demands.md).",
+    ]
+    return "\n".join((*head, *(line for resource in CUSTOM_RESOURCES for line in _resource(resource)))) + "\n"
+
+
+def _resource(resource: CustomResource) -> Iterator[str]:
+    """Yield the section of one custom resource."""
+    schema = structural(resource.model)
+    yield from (
+        "",
+        f"## {resource.kind} ({resource.api_version})",
+        "",
+        str(schema["description"]),
+        "",
+        "| field | value | meaning |",
+        "|---|---|---|",
+    )
+    for part in ("spec", "status"):
+        yield from _rows(part, schema["properties"][part])
+
+
+def _rows(path: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a row for each field below ``path``, in the order of the model; conditions are those that every Kubernetes object has."""
+    for name, child in schema.get("properties", {}).items():
+        inner = child.get("items", child)
+        must = ", required" if name in schema.get("required", ()) else ""
+        yield f"| `{path}.{name}` | {_value(child)}{must} | {child.get('description', '')} |"
+        if name != "conditions":
+            yield from _rows(f"{path}.{name}{'[]' if 'items' in child else ''}", inner)
+
+
+def _value(schema: Mapping[str, Any]) -> str:
+    """Say what a field holds, with its bounds and its default."""
+    if "enum" in schema:
+        return " or ".join(f"`{choice}`" for choice in schema["enum"])
+    words = {"integer": "whole number", "array": "list", "object": "object"}.get(schema["type"], "text")
+    if schema["type"] == "integer" and "maximum" in schema:
+        words += f", {schema.get('minimum', 0):,} to {schema['maximum']:,}"
+    elif schema["type"] == "integer" and "minimum" in schema:
+        words += f", at least {schema['minimum']:,}"
+    elif schema["type"] == "array" and "maxItems" in schema:
+        words += f" of at most {schema['maxItems']:,}"
+    return words + (f", default {schema['default']}" if "default" in schema else "")
+
+
 def schema_page() -> str:
     """Return docs/report.schema.json."""
     return json.dumps(PlacementReport.model_json_schema(by_alias=True, mode="serialization"), indent=2, sort_keys=True) + "\n"
@@ -65,6 +118,7 @@ PAGES: tuple[tuple[str, Callable[[], str]], ...] = (
     ("reasons.md", reasons_page),
     ("metrics.md", metrics_page),
     ("configuration.md", configuration_page),
+    ("resources.md", resources_page),
     ("report.schema.json", schema_page),
 )
 

@@ -1,7 +1,8 @@
 """What the README and docs/ show is true: their commands run, their Python runs, their links lead somewhere.
 
 In a block marked ``console`` every line that begins with ``$ coterie`` is run from the checkout's root; ``# exit N`` behind it
-says that another exit status than 0 is right. Blocks marked ``sh`` need a cluster or a fresh machine and are not run here.
+says that another exit status than 0 is right. Blocks marked ``sh`` need a cluster or a fresh machine and are not run here. A block
+marked ``yaml`` whose first line names a file is that file.
 """
 
 import re
@@ -45,6 +46,16 @@ def test_python_shown_in_the_docs_runs(body: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def manifests() -> list[tuple[str, str]]:
+    return [(named[1], body) for _, body in blocks("yaml") if (named := re.match(r"# (fixtures/[\w./-]+\.yaml): ", body))]
+
+
+@pytest.mark.parametrize(("file", "body"), [pytest.param(file, body, id=file) for file, body in manifests()])
+def test_a_manifest_shown_in_the_docs_is_the_file_that_it_names_and_is_planned(file: str, body: str) -> None:
+    assert (ROOT / file).read_text(encoding="utf-8") == body
+    assert any(f"plan -f {file} " in command for command, _ in commands())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_to_files(page: Path) -> None:
     missing = [target for target in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / target).exists()]
@@ -54,3 +65,4 @@ def test_links_between_pages_lead_to_files(page: Path) -> None:
 def test_the_docs_show_commands_and_python() -> None:
     assert len(commands()) >= 5
     assert len(blocks("python")) >= 1
+    assert len(manifests()) >= 4

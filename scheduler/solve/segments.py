@@ -104,8 +104,11 @@ def fewer(known: Instance) -> Instance | None:
 
 
 def _complete(known: Instance, loads: tuple[Load, ...], parts: tuple[Part, ...]) -> Start | None:
-    """Add the pods that lie in no segment; ``None`` where not all find room, or not all in one cell."""
+    """Add the pods that lie in no segment; ``None`` where not all find room, or not all in one cell, or a segment is missing."""
     left = known.problem.count - _placed(known.problem, loads)
+    loose = known.problem.layers[0].loose or (0,) * len(left)
+    if tuple(left.tolist()) != tuple(loose):
+        return None
     if left.any():
         loads = beside.add(known, known.play, loads, left)
     one = len({int(known.cell[load.node_class]) for load in loads}) == 1

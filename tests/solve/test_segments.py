@@ -257,3 +257,19 @@ def check(of: Problem, answer: Solution) -> None:
             spare = spare - (held - meant)
         assert (spare == 0).all()
         assert [sum(p.times for p in answer.parts if (p.layer, p.kind) == (at, k)) for k in range(len(one.kinds))] == [k.times for k in one.kinds]
+
+
+def test_best_fit_gives_no_start_without_a_segment_that_is_pinned_where_it_does_not_fit() -> None:
+    """The pods that best fit adds at the end are those of no segment, never those of a segment that it could not place."""
+    of = problem(
+        nodes=[1, 1, 1, 1],
+        free=[[2, 1], [3, 4], [4, 4], [4, 4]],
+        count=[1, 3],
+        request=[[1, 1], [2, 1]],
+        levels=(replace(racks(0, 1, 0, 1, weight=1, occupied=(1,)), required=True), racks(2, 1, 0, 3, weight=9, occupied=(1,))),
+    )
+    kinds = (Kind(times=1, pods=(1, 1)), Kind(times=1, pods=(0, 1), pinned=1), Kind(times=1, pods=(0, 1)))
+    of = cut(of, layer((2, 1, 0, 3), *kinds))
+    found = door.solve(of, Budget(), engines.cpsat)
+    assert (found.status, engines.solver("cpsat")(of, Budget()).status) == (SolveStatus.INFEASIBLE, SolveStatus.INFEASIBLE)
+    assert door.solve(replace(of, free=ints(2, 1, 5, 4, 4, 4, 4, 4).reshape(4, 2)), Budget(), engines.cpsat).status is SolveStatus.OPTIMAL

@@ -1,8 +1,7 @@
 """What comes of a change when the whole question is planned again: the gangs before the one it is for are decided first, and may take the room.
 
 At most `MOST` gangs before it are decided again, whatever became of them. Where there are more, those that were placed keep their
-seats and only those that were refused are decided again (one of those that ask for the same stands for all that are refused like it);
-where these are too many as well there is no rehearsal.
+seats and only those that were refused are decided again; where these are too many as well there is no rehearsal.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from scheduler.decide.competition import question
 from scheduler.decide.round import Round, Rules
@@ -22,6 +21,7 @@ from scheduler.state.objects import Pod
 from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.snapshot import Snapshot
 
+Likewise: TypeAlias = Callable[[Gang], Gang]
 MOST: Final = 16
 """Gangs before the one that asks, of which it is rehearsed what they do."""
 _LEAST: Final = 1e-6
@@ -47,6 +47,8 @@ class Outcome:
     """The cluster as the gang saw it; ``None`` where a gang before it could not be decided."""
     served: tuple[Gang, ...] = ()
     """Gangs before it that were refused and are placed now."""
+    whole: bool = True
+    """Whether all of them and the gang itself are placed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,35 +64,74 @@ class Rehearsal:
     unknown: frozenset[GangKey]
     allowance: Allowance
 
-    def of(self, change: WhatIf, gang: Gang, likewise: Callable[[Gang], Gang]) -> Outcome:
-        """Decide the gangs before it on the changed cluster, then the gang itself; ``likewise`` is what the change does to the others."""
-        coming = tuple(p for p in self.coming if p.uid not in change.gone)
-        jointly = self.allowance.budget(self.rules.budget)
-        walk = Round(snapshot=change.of(self.snapshot), coming=coming, rules=self.rules, jointly=jointly)
+    @property
+    def waiting(self) -> int:
+        """How many gangs before it have no seats."""
+        return sum(gang.key not in self.placed for gang in self.before)
+
+    def of(self, change: WhatIf, gang: Gang, likewise: Likewise) -> Outcome:
+        """Decide the gangs before it on the changed cluster, then the gang itself; ``likewise`` is what the change does to the others.
+
+        Joint questions are put only where they may matter: where somebody is refused, and it is not that the room went to gangs that had none.
+        """
+        quick = self._walked(self._round(change, self._alone), gang, likewise, change.gone)
+        if quick.whole or (quick.served and not quick.placed) or self.rules.joint is None:
+            return quick
+        walk = self._round(change, self.rules)
         try:
-            return self._walked(walk, gang, [likewise(one) for one in self.before], change.gone)
+            return self._walked(walk, gang, likewise, change.gone)
         finally:
             self.allowance.left -= walk.spent
 
-    def _walked(self, walk: Round, gang: Gang, before: Sequence[Gang], gone: frozenset[PodUid]) -> Outcome:
-        refused, served = set[object](), list[Gang]()
-        for one in filter(None, (_left(one, gone) for one in before)):
+    def grown(self, change: WhatIf, gang: Gang, likewise: Likewise, grow: Callable[[Snapshot], WhatIf | None]) -> None:
+        """Walk along the same gangs and let the change grow whenever one of them leaves too little: ``grow`` is told what the gang would see."""
+        self._walked(self._round(change, self._alone), gang, likewise, change.gone, grow)
+
+    @property
+    def _alone(self) -> Rules:
+        return replace(self.rules, joint=None)
+
+    def _round(self, change: WhatIf, rules: Rules) -> Round:
+        coming = tuple(p for p in self.coming if p.uid not in change.gone)
+        return Round(snapshot=change.of(self.snapshot), coming=coming, rules=rules, jointly=self.allowance.budget(rules.budget))
+
+    def _walked(
+        self, walk: Round, gang: Gang, likewise: Likewise, gone: frozenset[PodUid], grow: Callable[[Snapshot], WhatIf | None] | None = None
+    ) -> Outcome:
+        refused, served, whole = set[object](), list[Gang](), True
+        for one in filter(None, (_left(likewise(one), gone) for one in self.before)):
             asked = question(one)
             if asked in refused:
                 continue  # what is placed since makes no room
             verdict = walk.settled(walk.first(walk.view(one), one, explained=False))
+            walk.take(verdict)
             if verdict.moved:
                 refused.clear()
             if isinstance(verdict.plan, Placed):
                 served += [] if one.key in self.placed else [one]
             elif verdict.plan.status == "INFEASIBLE":
                 refused.add(asked)
+                whole = False
             elif verdict.plan.status == "UNKNOWN" and one.key not in self.unknown:
-                return Outcome(placed=False, seen=None)
-            walk.take(verdict)
+                return Outcome(placed=False, seen=None, whole=False)
+            if grow is not None and served and served[-1] is one and not self._enough(walk, gang, grow):
+                refused.clear()
+        if grow is not None:
+            self._enough(walk, gang, grow)
         seen = walk.view(gang)
         plan = walk.settled(self.rules.again(seen, gang)).plan
-        return Outcome(placed=isinstance(plan, Placed), seen=seen, served=tuple(served))
+        placed = isinstance(plan, Placed)
+        return Outcome(placed=placed, seen=seen, served=tuple(served), whole=whole and placed)
+
+    def _enough(self, walk: Round, gang: Gang, grow: Callable[[Snapshot], WhatIf | None]) -> bool:
+        """Tell whether there is room for the gang as it is; make some where there is not."""
+        seen = walk.view(gang)
+        if isinstance(self.rules.again(seen, gang), Placed):
+            return True
+        further = grow(seen)
+        if further is not None:
+            walk.change(further)
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +169,7 @@ class Stage:
     def _rehearsal(self, plans: Sequence[Plan], refused: tuple[Gang, ...]) -> Rehearsal | None:
         few = len(plans) <= MOST
         before = tuple(p.gang for p in plans) if few else refused
-        if not before or (not few and len({question(gang) for gang in refused}) > MOST):
+        if len(before) > MOST or (few and not before):
             return None
         return Rehearsal(
             snapshot=self.walk.snapshot if few else self.walk.taken,

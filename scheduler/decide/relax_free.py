@@ -16,7 +16,7 @@ from scheduler.decide.counting import Ground
 from scheduler.decide.relax_disturb import Ledger
 from scheduler.decide.relax_search import Search, Victims
 from scheduler.decide.relax_site import Site
-from scheduler.decide.relax_trial import Trial, some
+from scheduler.decide.relax_trial import Offer, Trial, some
 from scheduler.decide.whatif import WhatIf
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Relaxation
@@ -24,22 +24,28 @@ from scheduler.state.resources import GPU, quantity
 
 FREE: Final = 7
 _OFFERED: Final = 3
+_ONE: Final = 1
+_FEW: Final = 3
+_WAITING: Final = 4
+"""Gangs that come first and wait for room too, up to which more pods are deleted so that it is enough for them as well."""
 _DOMAINS: Final = 8
 """Domains whose answers are tried where counting alone is no proof."""
 
 
 def free(trial: Trial) -> Iterator[Relaxation]:
-    """Offer the least harmful sets of pods to delete, of up to three domains."""
+    """Offer the least harmful sets of pods to delete, of up to three domains; one where gangs that come first wait for room too."""
     if not _countable(trial):
         return
     offered, asked = 0, set[int]()
-    search = _search(trial)
-    while offered < _OFFERED and len(asked) < _DOMAINS:
+    search, waiting = _search(trial), 0 if trial.rehearsal is None else trial.rehearsal.waiting
+    offers, domains = (_ONE, _FEW) if waiting else (_OFFERED, _DOMAINS)
+    while offered < offers and len(asked) < domains:
         victims = search.smallest(asked)
         if victims is None:
             break
         asked.add(victims.group)
-        offer = trial.grown(victims, partial(_more, search.ledger), partial(_checked, trial, _proved(trial, search)))
+        more = partial(_more, search.ledger) if len(asked) == 1 and waiting <= _WAITING else _no_more
+        offer = trial.grown(victims, more, partial(_offer, trial.survey.ground), counted=_proved(trial, search))
         if offer is not None:
             offered += 1
             yield offer
@@ -61,9 +67,8 @@ def _ledger(trial: Trial, *, budgeted: bool = True) -> Ledger:
     return Ledger(snapshot=trial.snapshot, gang=trial.gang, neighbours=trial.neighbours, raw=trial.raw, running=trial.running, budgeted=budgeted)
 
 
-def _checked(trial: Trial, proved: bool, victims: Victims) -> Relaxation | None:
-    gone = WhatIf(gone=frozenset(pod.uid for pod in victims.pods))
-    return trial.checked(_offer(trial.survey.ground, victims), change=gone, counted=proved)
+def _no_more(_: Trial, __: Victims) -> None:
+    return None
 
 
 def _more(ledger: Ledger, later: Trial, victims: Victims) -> Victims | None:
@@ -103,15 +108,16 @@ def _protected(trial: Trial) -> list[str]:
     return [f"Deleting running pods would make room, but only against {some(named)}."]
 
 
-def _offer(ground: Ground, victims: Victims) -> Relaxation:
+def _offer(ground: Ground, victims: Victims) -> Offer:
     pods = victims.pods
     gpus, priority, number = victims.gpus, victims.priority, len(pods)
-    return Relaxation(
+    found = Relaxation(
         kind="free",
         summary=_summary(ground, victims),
         changes=tuple({"delete": {"kind": "Pod", "namespace": pod.namespace, "name": pod.name}} for pod in pods),
         harm=(FREE, gpus, priority, number),
     )
+    return found, WhatIf(gone=frozenset(pod.uid for pod in pods))
 
 
 def _summary(ground: Ground, victims: Victims) -> str:

@@ -32,7 +32,7 @@ from scheduler.decide.relax_templates import (
     room_for,
     sites_of,
 )
-from scheduler.decide.relax_trial import Trial, some, with_shapes
+from scheduler.decide.relax_trial import Offer, Trial, some, with_shapes
 from scheduler.decide.survey import Survey
 from scheduler.decide.whatif import WhatIf
 from scheduler.state.gang import Gang, NvlinkWish
@@ -100,7 +100,7 @@ def add_nodes(trial: Trial) -> Iterator[Relaxation]:
     """Offer the fewest nodes to add, of shapes that exist, else of the pods' own."""
     for own in (False, True):
         for way in _ways(trial, own=own):
-            found = trial.grown(way, partial(_more, own), partial(_offer, trial, trial.gang, own, ()))
+            found = trial.grown(way, partial(_more, own), partial(_offer, trial, own, ()), counted=_counted(trial, trial.gang))
             if found is not None:
                 yield found
                 return
@@ -141,10 +141,10 @@ def _resorts(trial: Trial, gang: Gang, changes: tuple[Json, ...], words: str) ->
         return
     asking = trial.on(trial.snapshot, gang)
     for way in _ways(asking, own=True):
-        check = partial(_offer, trial, gang, True, changes)
+        offer = partial(_offer, trial, True, changes)
         saying = replace(way, site=replace(way.site, words=f", and {words}")) if words else way
         for start in (saying, _plenty(trial, saying)):
-            found = None if start is None else trial.grown(start, partial(_more, True), check, gang=gang)
+            found = None if start is None else trial.grown(start, partial(_more, True), offer, gang=gang, counted=_counted(trial, gang))
             yield from [] if found is None else [found]
 
 
@@ -257,7 +257,7 @@ def _fewest(mix: _Mixes, rest: Ints, most: int) -> int | None:
     return low
 
 
-def _offer(trial: Trial, gang: Gang, own: bool, changes: tuple[Json, ...], way: _Way) -> Relaxation | None:
+def _offer(trial: Trial, own: bool, changes: tuple[Json, ...], way: _Way) -> Offer:
     nodes = numbered(trial.snapshot, way.nodes)
     offer = Relaxation(
         kind="addNodes",
@@ -265,10 +265,13 @@ def _offer(trial: Trial, gang: Gang, own: bool, changes: tuple[Json, ...], way: 
         changes=(*changes, *({"create": manifest(node)} for node in nodes)),
         harm=(ADD, len(nodes), int(own)),
     )
+    return offer, WhatIf(nodes=tuple(nodes))
+
+
+def _counted(trial: Trial, gang: Gang) -> bool:
+    """Tell whether counting is the proof: no label puts the nodes elsewhere."""
     wish = gang.demand
-    # Counting is the proof where no label puts the nodes elsewhere.
-    counted = not (wish.required or wish.segments or wish.nvlink == "required" or trial.snapshot.repelling)
-    return trial.checked(offer, change=WhatIf(nodes=tuple(nodes)), gang=gang, counted=counted)
+    return not (wish.required or wish.segments or wish.nvlink == "required" or trial.snapshot.repelling)
 
 
 def _described(nodes: Sequence[Node]) -> str:

@@ -15,7 +15,7 @@ from scheduler.decide import matching
 from scheduler.decide.counting import holds
 from scheduler.decide.relax_changes import Json, add_tolerations, change_affinity, change_selector, drop_node_name, escape, on_pod_specs, several
 from scheduler.decide.relax_fewest import fewest
-from scheduler.decide.relax_trial import CHECKS, Trial, node_patch, some, with_shapes
+from scheduler.decide.relax_trial import CHECKS, Offer, Trial, node_patch, some, with_shapes
 from scheduler.decide.whatif import WhatIf, with_nodes
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
@@ -135,10 +135,10 @@ def _close(word: str, known: list[str]) -> list[str]:
 def _label_nodes(trial: Trial, key: str, value: str) -> Iterator[Relaxation]:
     """Label as many nodes as a placement takes that may use every node without the label."""
     free = [replace(n, labels={**n.labels, key: value}) for n in trial.snapshot.nodes.values() if key not in n.labels]
-    yield from _marking(trial, free, partial(_labelled, trial, key, value))
+    yield from _marking(trial, free, partial(_labelled, key, value))
 
 
-def _labelled(trial: Trial, key: str, value: str, used: list[Node]) -> Relaxation | None:
+def _labelled(key: str, value: str, used: list[Node]) -> Offer:
     """Offer to label these nodes."""
     changes = [node_patch(n.name, {"op": "add", "path": f"/metadata/labels/{escape(key)}", "value": value}) for n in used]
     for at, node in enumerate(used):
@@ -146,10 +146,10 @@ def _labelled(trial: Trial, key: str, value: str, used: list[Node]) -> Relaxatio
             changes[at] = node_patch(node.name, {"op": "add", "path": "/metadata/labels", "value": {key: value}})
     summary = f"label {len(used)} nodes {key}={value} ({some([n.name for n in used])})"
     found = Relaxation(kind="relabel", summary=summary, changes=tuple(changes), harm=(RELABEL, 1, len(used)))
-    return trial.checked(found, change=WhatIf(nodes=tuple(used)))
+    return found, WhatIf(nodes=tuple(used))
 
 
-def _marking(trial: Trial, changed: list[Node], check: Callable[[list[Node]], Relaxation | None]) -> Iterator[Relaxation]:
+def _marking(trial: Trial, changed: list[Node], offer: Callable[[list[Node]], Offer]) -> Iterator[Relaxation]:
     """Offer to change as few of these nodes as are enough."""
 
     def more(later: Trial, used: list[Node]) -> list[Node] | None:
@@ -158,7 +158,7 @@ def _marking(trial: Trial, changed: list[Node], check: Callable[[list[Node]], Re
 
     first = _used(trial, changed)
     if first:
-        yield from _given(trial.grown(first, more, check))
+        yield from _given(trial.grown(first, more, offer))
 
 
 def _used(trial: Trial, changed: list[Node]) -> list[Node]:
@@ -285,13 +285,13 @@ def uncordon(trial: Trial) -> Iterator[Relaxation]:
     yield from _marking(trial, cordoned, partial(_uncordoned, trial))
 
 
-def _uncordoned(trial: Trial, used: list[Node]) -> Relaxation | None:
+def _uncordoned(trial: Trial, used: list[Node]) -> Offer:
     """Offer to uncordon these nodes."""
     known = [n for n in used if trial.raw is None or _cordon_written(trial, n.name)]
     changes = tuple(node_patch(n.name, {"op": "remove", "path": "/spec/unschedulable"}) for n in known)
     summary = f"uncordon {some([n.name for n in known])}"
     found = Relaxation(kind="uncordon", summary=summary, changes=changes, harm=(UNCORDON, len(known)))
-    return trial.checked(found, change=WhatIf(nodes=tuple(known)))
+    return found, WhatIf(nodes=tuple(known))
 
 
 def _cordon_written(trial: Trial, name: NodeName) -> bool:

@@ -16,7 +16,7 @@ from scheduler.decide.relax_likewise import likewise, touched
 from scheduler.decide.survey import Survey, survey_of
 from scheduler.decide.whatif import WhatIf
 from scheduler.state.gang import Gang
-from scheduler.state.ids import PodUid
+from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.objects import Shape
 from scheduler.state.plan import Placed, Plan, Relaxation
 from scheduler.state.snapshot import Snapshot
@@ -27,9 +27,11 @@ CHECKS = Checks(allowed=filters.allowed, conflicts=filters.conflicts, refusals=f
 
 REHEARSALS: Final = 24
 """Times that the gangs before one are decided again at most."""
-_ROUNDS: Final = 6
+_ROUNDS: Final = 3
 """Times that a change is made larger at most, because gangs before the one that it is for take a part of it."""
 _T = TypeVar("_T")
+Offer: TypeAlias = tuple[Relaxation, WhatIf]
+"""What is offered, and what it does to the cluster."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,29 +116,43 @@ class Trial:
             return True  # those before it see what they saw
         if not self.purse.rehearse():
             return False
-        self.last = self.rehearsal.of(what, who, lambda one: likewise(one, self.gang, who) if one.key in others else one)
+        self.last = self.rehearsal.of(what, who, self._likewise(others, who))
         return self.last.placed
 
+    def _likewise(self, others: frozenset[GangKey], who: Gang) -> Callable[[Gang], Gang]:
+        return lambda one: likewise(one, self.gang, who) if one.key in others else one
+
     def grown(
-        self, first: _T, more: Callable[[Trial, _T], _T | None], check: Callable[[_T], Relaxation | None], gang: Gang | None = None
+        self, first: _T, more: Callable[[Trial, _T], _T | None], offer: Callable[[_T], Offer], *, gang: Gang | None = None, counted: bool = False
     ) -> Relaxation | None:
         """Check a change; where gangs before this one take a part of it, add to it what is lacking then, until it is enough.
 
         ``more`` makes the change larger, given the cluster as this gang (``gang`` where it asks for less) would see it.
         """
-        found, taken = check(first), set[str]()
-        for _ in range(_ROUNDS if found is None else 0):
-            if self.last is None or self.last.seen is None:
+        found, change = offer(first)
+        if self.checked(found, change=change, gang=gang, counted=counted) is not None:
+            return found
+        latest, taken, who = first, set[str](), _weightless(gang or self.gang)
+
+        def grow(seen: Snapshot) -> WhatIf | None:
+            nonlocal latest
+            larger = more(self.on(seen, gang), latest)
+            latest = latest if larger is None else larger
+            return None if larger is None else offer(larger)[1]
+
+        for _ in range(_ROUNDS):
+            if self.rehearsal is None or self.last is None or self.last.seen is None or not self.purse.rehearse():
                 return None
-            taken |= {f"{gang.namespace}/{gang.name}" for gang in self.last.served}
-            larger = more(self.on(self.last.seen, gang), first)
-            if larger is None:
+            taken |= {f"{one.namespace}/{one.name}" for one in self.last.served}
+            others, before = touched(self.rehearsal.before, found.changes, self.gang, self.raw), latest
+            seen = self.last.seen
+            self.rehearsal.grown(change, who, self._likewise(others, who), grow)
+            if latest is before and grow(seen) is None:  # gangs that were placed jointly are not walked along
                 return None
-            first = larger
-            found = check(first)
-            if found is not None:
-                return _shared(found, taken)
-        return found
+            found, change = offer(latest)
+            if self.checked(found, change=change, gang=gang, counted=True) is not None:
+                return _shared(found, taken | {f"{one.namespace}/{one.name}" for one in self.last.served})
+        return None
 
     def on(self, snapshot: Snapshot, gang: Gang | None = None) -> Trial:
         """Return a trial of the same gang on another snapshot, from the same purse."""

@@ -9,6 +9,7 @@ from functools import cached_property
 from scheduler.decide.arrays import Checks
 from scheduler.decide.competition import Competition, Verdict
 from scheduler.decide.place import place
+from scheduler.decide.whatif import WhatIf
 from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.gang import Gang
@@ -101,6 +102,10 @@ class Round:
             self._taken, self._latest = self.beside(None), None
         elif isinstance(verdict.plan, Placed):
             self._latest = verdict.plan
+
+    def change(self, what: WhatIf) -> None:
+        """Change the cluster under the gangs that are placed."""
+        self.snapshot, self._taken = what.of(self.snapshot), what.of(self.taken)
 
     def beside(self, one: Plan | None) -> Snapshot:
         """Return the cluster with the seats of all plans but one taken: a plan of a window must hold whatever is carried out first."""

@@ -14,7 +14,7 @@ from tests.changes import applied
 
 TAINT = {"key": "gpu", "value": "reserved", "effect": "NoSchedule"}
 PLACED = ("OPTIMAL", "FEASIBLE")
-STEP = 40
+STEP = 20
 Objects = list[dict[str, Any]]
 
 
@@ -92,7 +92,7 @@ def _offers(seed: int) -> Iterator[tuple[str, Any, str]]:
                 yield row.name, one, _statuses(applied([*objects, *cluster], one.changes)).get(row.name, "gone")
 
 
-@pytest.mark.parametrize("start", range(0, 160, STEP))
+@pytest.mark.parametrize("start", range(0, 80, STEP))
 def test_what_is_offered_for_a_gang_places_it_when_all_gangs_are_planned_again(start: int) -> None:
     offered = 0
     for seed in range(start, start + STEP):

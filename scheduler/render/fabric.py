@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from scheduler.render import words
 from scheduler.report import GangReport, PlacementReport
 from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node
@@ -72,8 +73,8 @@ class RoomMark:
 
     gang: int
     gang_name: str
-    room: int
-    needed: int
+    text: str
+    """How much fits of how much: ``6 of 8``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +212,7 @@ def _rooms(gangs: Sequence[GangReport]) -> Mapping[tuple[str, str], tuple[RoomMa
     found: dict[tuple[str, str], list[RoomMark]] = {}
     for i, gang in enumerate(gangs):
         for r in gang.unplaced.rooms if gang.unplaced else ():
-            found.setdefault((r.key, r.domain), []).append(RoomMark(gang=i, gang_name=gang.name, room=r.room, needed=r.needed))
+            found.setdefault((r.key, r.domain), []).append(RoomMark(gang=i, gang_name=gang.name, text=words.room(r)))
     return {domain: tuple(marks) for domain, marks in found.items()}
 
 

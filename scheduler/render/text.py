@@ -169,7 +169,7 @@ def _print_unplaced(out: Out, unplaced: UnplacedRow) -> None:
     if unplaced.rooms:
         out.line()
         shown, more = words.rooms(unplaced.rooms)
-        rows = ((words.room_name(r), f"{r.room:,} of {r.needed:,}", words.amounts(r.short), words.checks(r.checks)) for r in shown)
+        rows = ((words.room_name(r), words.room(r), words.amounts(r.short), words.refusals(r)) for r in shown)
         out.table(("domain", "room", "short of", "nodes refused by"), rows, indent=2)
         if more:
             out.line(more, indent=2)

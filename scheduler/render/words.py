@@ -18,6 +18,9 @@ STATUS: Final[Mapping[str, str]] = {
     "UNSUPPORTED": "not placed: it asks for something that is not supported yet",
     "WAITING": "not placed: it waits",
 }
+BESIDE: Final = "not placed: proved impossible beside the gangs before it"
+"""In place of INFEASIBLE's words for a gang that only loses to others of the same plan."""
+ENGINE: Final = "not placed: the engine that was asked for cannot express it"
 _LONG: Final = 7
 _GIB: Final = 2**30
 _SPELLED: Final = 3
@@ -50,13 +53,18 @@ def amount(name: str, number: int) -> str:
     return f"{tenths // 10:,}.{tenths % 10}Gi" if tenths % 10 else f"{tenths // 10:,}Gi"
 
 
-def checks(found: Mapping[str, int]) -> str:
-    """Write how many nodes each check refuses: ``TaintToleration 2, NodeAffinity 16``."""
-    return ", ".join(f"{check} {number:,}" for check, number in found.items())
+def refusals(row: RoomRow) -> str:
+    """Write how many nodes each check refuses, and how many lack a label: ``TaintToleration 2, missing nvidia.com/gpu.clique 8``."""
+    found = {**row.checks, **{f"missing {key}": number for key, number in row.unlabelled.items()}}
+    return ", ".join(f"{what} {number:,}" for what, number in found.items())
 
 
 def seated(gang: GangReport) -> str:
     """Say what became of a gang in one sentence: how many pods are placed, and where."""
+    if gang.unplaced is not None and gang.unplaced.reason == "EngineCannot":
+        return ENGINE
+    if gang.unplaced is not None and gang.status == "INFEASIBLE" and gang.unplaced.beside:
+        return BESIDE
     if gang.unplaced is not None or gang.cost is None:
         return STATUS[gang.status]
     placed = [m for m in gang.members if m.node is not None]
@@ -82,9 +90,19 @@ def terms(gang: GangReport) -> str:
 
 
 def proof(gang: GangReport) -> str:
-    """Say what is proved of the cost."""
+    """Say what is proved of the cost, and of the number of pods where that is what is open."""
     if gang.status == "OPTIMAL":
-        return "proved to be the least possible"
+        others, more = gang.decision.jointly[:_SPELLED], len(gang.decision.jointly) - _SPELLED
+        together = f" together with {', '.join(others)}{f' and {more:,} more' if more > 0 else ''}" if others else ""
+        return f"proved to be the least possible{together}"
+    placed = sum(m.node is not None for m in gang.members)
+    aims = {
+        "core": f"that {gang.min_member:,} of them, which minMember asks for, could not cost less",
+        "extras": f"that no more than {placed:,} of {count(len(gang.members), 'pod')} can be placed",
+    }
+    left = " and ".join(text for aim, text in aims.items() if aim not in gang.decision.proved)
+    if gang.cost == gang.bound and left:
+        return f"the least possible for {count(placed, 'pod')}; it is not proved {left}"
     return f"not proved to be the least: that is at least {gang.bound:,}"
 
 
@@ -92,7 +110,22 @@ def decided(gang: GangReport) -> str:
     """Say who decided, in what time, and why that engine."""
     engine = "" if gang.decision.engine == "none" else f" by {gang.decision.engine}"
     why = f" ({gang.decision.why})" if gang.decision.why else ""
+    if gang.status == "INFEASIBLE":
+        return f"refused{engine}{why}; with its explanation {gang.decision.milliseconds:,} ms"
     return f"decided{engine} in {gang.decision.milliseconds:,} ms{why}"
+
+
+def room(row: RoomRow) -> str:
+    """Write how much fits: ``6 of 8``; whole segments where these are what counts: ``3 of 4 segments (12 members)``."""
+    if row.segments is None or row.segments_needed is None:
+        return f"{row.room:,} of {row.needed:,}"
+    return f"{row.segments:,} of {count(row.segments_needed, 'segment')} ({count(row.room, 'member')})"
+
+
+def share(row: RoomRow) -> int:
+    """Return what part of what is needed fits, in hundredths."""
+    fits, needed = (row.room, row.needed) if row.segments is None else (row.segments, row.segments_needed or 1)
+    return min(100, 100 * fits // max(1, needed))
 
 
 def room_name(row: RoomRow) -> str:

@@ -124,7 +124,7 @@ def test_the_room_of_a_gang_stands_on_its_domain_and_without_a_level_on_the_clus
         for name, found in (("a", rooms), ("b", whole))
     ]
     box = fabric(report_on(snapshot, *gangs), snapshot)
-    assert [[(r.gang_name, r.room, r.needed) for r in b.rooms] for b in walk(box)] == [[("b", 5, 9)], [("a", 3, 4)], [("a", 1, 4)]]
+    assert [[(r.gang_name, r.text) for r in b.rooms] for b in walk(box)] == [[("b", "5 of 9")], [("a", "3 of 4")], [("a", "1 of 4")]]
 
 
 @pytest.mark.parametrize(("nodes", "expected"), [(1, 1), (4, 4), (5, 4), (8, 4), (9, 3), (16, 4), (18, 6), (72, 12)])

@@ -8,7 +8,7 @@ from topology.columns import Column
 from topology.doubts import TopologyWarning
 from topology.objects import levels_of
 from topology.tree import Topology, build
-from topology.vocabulary import GPU_CLIQUE, GPU_PRODUCT, HOSTNAME, REGION, VOCABULARIES, ZONE, CustomLevel, Level, Vocabulary
+from topology.vocabulary import GPU_CLIQUE, GPU_PRODUCT, HOSTNAME, REGION, VOCABULARIES, ZONE, CustomLevel, Level, Vocabulary, spoken
 from topology.weights import default_weights
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "build",
     "default_weights",
     "levels_of",
+    "spoken",
 ]

@@ -189,6 +189,11 @@ def level_width(name: str) -> int | None:
     return _RACK_WIDTH + int(beyond[1]) * _STEP if beyond else _WIDTHS.get(name)
 
 
+def spoken(name: str) -> str:
+    """Return what a sentence calls a domain of the level of this name: ``rack``, ``NVLink domain``."""
+    return name.replace("nvlink", "NVLink") + " domain" if name in ("nvlink", "nvlink-sub") else name
+
+
 def level_of(key: str, name: str, vocabulary: str) -> Level:
     """Return the level of a key under one of the level names."""
     width = level_width(name)

@@ -18,6 +18,7 @@ from scheduler.state.reasons import BY_CODE
 from scheduler.state.resources import written
 from scheduler.state.segments import cut
 from scheduler.state.snapshot import Snapshot
+from topology import spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def split(snapshot: Snapshot, gang: Gang, demand: Wishes) -> Unplaced | None:
         found = _homes(snapshot, wish, running)
         if len(found) > 1 or any(not known for _, known in found):
             where = ", ".join(f"{n:,} in {d}" for (d, _), n in sorted(found.items()))
-            message = f"{who} must lie in one {wish.name} ({wish.key}), but {len(running):,} run already: {where}."
+            message = f"{who} must lie in one {spoken(wish.name)} ({wish.key}), but {len(running):,} run already: {where}."
             return _unplaced(gang, "MembersSplit", message)
     return None
 
@@ -163,7 +164,7 @@ def _segments(ask: Ask, layer: int, solution: Solution) -> Unplaced:
     most = len(gang.fixed) + _most(ask)
     several = f"each of the {len(parts):,} segments" if len(parts) > 1 else "the one segment"
     message = (
-        f"The members fit, but not with {several} of {_members(largest)} in one {wish.name} ({wish.key}; {gang.demand.source}): "
+        f"The members fit, but not with {several} of {_members(largest)} in one {spoken(wish.name)} ({wish.key}; {gang.demand.source}): "
         f"{_needed(gang)} needed, {_fit(most)} so. {_roomiest(wish, listed)}"
     )
     return _unplaced(gang, "SegmentsDoNotFit", message, solution=solution, fits=most, rooms=listed)
@@ -179,7 +180,7 @@ def _held(ask: Ask, wish: Wish, pending: tuple[Member, ...], needed: int, parts:
 
 def _roomiest(wish: Wish, listed: tuple[Room, ...]) -> str:
     if not listed:
-        return f"There is no {wish.name}."
+        return f"There is no {spoken(wish.name)}."
     near = listed[0]
     fits = near.segments or 0
     whole = f", {fits:,} whole segment{'' if fits == 1 else 's'} among them" if fits else ""
@@ -239,24 +240,23 @@ def _pinned(gang: Gang, wish: Wish, listed: tuple[Room, ...]) -> str:
     left = where.room - len(gang.fixed)
     pin = f"{len(gang.fixed):,} running member{' pins' if len(gang.fixed) == 1 else 's pin'}"
     needed = "the 1 other" if others == 1 else f"the {others:,} others"
-    return f"{pin} {wish.name} {where.domain}, which has room for {left:,} of {needed}{_shortage(where)}."
+    return f"{pin} {spoken(wish.name)} {where.domain}, which has room for {left:,} of {needed}{_shortage(where)}."
 
 
 def _no_domain(gang: Gang, wish: Wish, listed: tuple[Room, ...], most: int) -> str:
+    no = f"No {spoken(wish.name)} ({wish.key}) has room for {_members(gang.min_member)}"
     if not listed:
-        return f"No {wish.name} ({wish.key}) has room for {_members(gang.min_member)}: there is none."
+        return f"{no}: there is none."
     near = listed[0]
     less = "" if most == near.room else f"; under the whole demand {_fit(most)}"
-    return (
-        f"No {wish.name} ({wish.key}) has room for {_members(gang.min_member)}; {near.domain} has the most, for {near.room:,}{_shortage(near)}{less}."
-    )
+    return f"{no}; {near.domain} has the most, for {near.room:,}{_shortage(near)}{less}."
 
 
 def _best(listed: tuple[Room, ...]) -> str:
     if not listed:
         return "no node is of use"
     best = listed[0]
-    where = "the cluster has" if best.name == room.CLUSTER else f"{best.name} {best.domain} has"
+    where = "the cluster has" if best.name == room.CLUSTER else f"{spoken(best.name)} {best.domain} has"
     return f"{where} room for {best.room:,}{_shortage(best)}"
 
 

@@ -28,6 +28,7 @@ from scheduler.state.gang import Advice, Gang
 from scheduler.state.ids import PodUid
 from scheduler.state.plan import Relaxation, Unplaced
 from scheduler.state.snapshot import Snapshot
+from topology import spoken
 
 __all__ = ["KINDS", "TRIES", "Neighbours", "Offers", "Raw", "TryPlace", "explained", "relax"]
 
@@ -116,7 +117,7 @@ def widen(trial: Trial) -> Iterator[Relaxation]:
     steps = [level.key for level in topology.wider(own.key)] if own is not None else [near] if near else []
     for step, key in enumerate([*steps, None], start=1):
         level = None if key is None else topology.resolve(key)
-        words = "require no level" if level is None else f"require one {level.name}" + ("" if level.name == level.key else f" ({level.key})")
+        words = "require no level" if level is None else f"require one {spoken(level.name)}" + ("" if level.name == level.key else f" ({level.key})")
         found = Relaxation(
             kind="widen",
             summary=f"{words} instead of one {gang.demand.required}",

@@ -16,6 +16,7 @@ from scheduler.decide.relax_demand import patches, pod_group_of
 from scheduler.decide.relax_trial import Trial
 from scheduler.state.gang import Gang, Segment
 from scheduler.state.plan import Relaxation
+from topology import spoken
 
 WIDEN: Final = 3
 DROP: Final = 4
@@ -101,7 +102,7 @@ def widen_segments(trial: Trial) -> Iterator[Relaxation]:
         near = topology.nearest(segment.required) if own is None else None
         for step, key in enumerate([level.key for level in topology.wider(own.key)] if own is not None else [near] if near else [], start=1):
             level = topology.resolve(key)
-            name = key if level is None else level.name if level.name == level.key else f"{level.name} ({level.key})"
+            name = key if level is None else level.name if level.name == level.key else f"{spoken(level.name)} ({level.key})"
             found = Relaxation(
                 kind="widenSegments",
                 summary=f"require one {name} for each segment of {segment.size} members instead of one {segment.required}",

@@ -16,7 +16,7 @@ from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, Requirement, Shape
 from scheduler.state.resources import PODS, Resources, quantity, total
 from scheduler.state.snapshot import Snapshot
-from topology import HOSTNAME
+from topology import HOSTNAME, spoken
 
 NEW: Final = "added-"
 NOWHERE: Final = np.zeros(0, dtype=np.int64)
@@ -50,7 +50,7 @@ def sites_of(snapshot: Snapshot, survey: Survey) -> Iterator[Site]:
     for group, most in zip(survey.groups, survey.most, strict=True) if not hosts else ():
         labels = _labels_of(snapshot, group)
         new = {key: "added" for key in inner if key not in labels}
-        yield Site(labels={**labels, **new}, words=f" in {group.name} {group.domain}{_in_new(new)}", nodes=group.nodes, most=most)
+        yield Site(labels={**labels, **new}, words=f" in {spoken(group.name)} {group.domain}{_in_new(new)}", nodes=group.nodes, most=most)
     if not survey.pinned:
         keys = (*survey.keys, *([survey.unknown] if survey.unknown else []), *inner)
         new = {key: "added" for key in keys if key != HOSTNAME}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from topology import HOSTNAME, REGION, VOCABULARIES, ZONE, CustomLevel, Topology, Vocabulary, build
-from topology.vocabulary import level_width, validate
+from topology.vocabulary import level_width, spoken, validate
 
 V1 = "fabric.topograph.run/tier-"
 AWS = "topology.k8s.aws/network-node-layer-"
@@ -214,3 +214,8 @@ def test_the_table_is_checked_when_it_is_loaded(rows: tuple[tuple[str, str], ...
 def test_two_vocabularies_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="share a name"):
         validate((*VOCABULARIES, VOCABULARIES[0]))
+
+
+def test_a_sentence_calls_a_level_by_its_name_but_for_nvlink_which_is_no_thing() -> None:
+    named = [spoken(name) for name in ("rack", "nvlink", "nvlink-sub", "example.com/nvlink", "host")]
+    assert named == ["rack", "NVLink domain", "NVLink-sub domain", "example.com/nvlink", "host"]

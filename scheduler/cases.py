@@ -208,7 +208,7 @@ def _cases_of(file: Path, *, alone: bool) -> Iterator[Case]:
             name=raw.get("name") or (file.stem if len(documents) == 1 else f"{file.stem}-{index}"),
             file=file,
             why=raw["why"],
-            cluster=tuple(_cluster(raw["cluster"], file)),
+            cluster=tuple(_cluster(raw["cluster"], file, index)),
             objects=raw["objects"] if isinstance(raw["objects"], str) else tuple(_documents(raw["objects"], file)),
             namespace=raw.get("namespace", "default"),
             per_node=raw.get("perNode", False),
@@ -235,12 +235,24 @@ def _documents(objects: Sequence[Any], file: Path) -> Iterator[Document]:
     return (Document(file=str(file), index=index, raw=raw) for index, raw in enumerate(objects, start=1))
 
 
-def _cluster(value: Any, file: Path) -> Iterator[Document]:  # noqa: ANN401 - any YAML value
+def _cluster(value: Any, file: Path, document: int) -> Iterator[Document]:  # noqa: ANN401 - any YAML value
     """Yield the objects of files (a name in ``../clusters``, or a path from the case's folder) and inline objects, as they are listed."""
     parts = value if isinstance(value, list) else [value]
-    for index, part in enumerate(parts, start=1):
+    for at, part in enumerate(parts):
+        place = f"cluster[{at}]" if isinstance(value, list) else "cluster"
         if isinstance(part, str):
-            named = file.parent.parent / "clusters" / f"{part}.yaml"
-            yield from read([named if named.exists() else file.parent / part], snapshot=True)
+            yield from _named(part, file, InputProblem(file=str(file), document=document, field=place))
         else:
-            yield Document(file=str(file), index=index, raw=part)
+            yield Document(file=str(file), index=document, raw=part, place=place)
+
+
+def _named(name: str, file: Path, place: InputProblem) -> Iterator[Document]:
+    """Yield the objects of a cluster file; one that cannot be read is told with the field that names it."""
+    named = file.parent.parent / "clusters" / f"{name}.yaml"
+    path = named if named.exists() else file.parent / name
+    try:
+        yield from read([path], snapshot=True)
+    except BadInput as error:
+        where = f"a readable file {named}, or one at the path {name} from {file.parent}"
+        wrong = [replace(place, found=f"{show(name)}: {p.found} ({p.file})", expected=p.expected if path.exists() else where) for p in error.problems]
+        raise BadInput(p if p.document is not None else told for p, told in zip(error.problems, wrong, strict=True)) from None

@@ -18,6 +18,7 @@ from scheduler.dryrun import Answer, Question, decisions, snapshot_of
 from scheduler.kube.bindings.judge import judge
 from scheduler.kube.bindings.records import placement, record_name, timestamp
 from scheduler.kube.group import grouping
+from scheduler.kube.group.idle import idle_segments
 from scheduler.replay import Document, world
 from scheduler.report import GangReport, PlacementReport
 from scheduler.state.gang import Advice, Gang
@@ -53,7 +54,8 @@ def explain(name: str, question: Question, *, scheduler_name: str = "coterie", n
         _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records)
         for done in decisions(snapshot, gangs, question, neighbours, _others(nominated, gangs))
     ]
-    report = PlacementReport(cluster=reports.cluster_of(snapshot), gangs=rows, advice=[reports.advice_row(a) for a in found.advice])
+    advice = dict.fromkeys((*found.advice, *(each for gang in gangs for each in idle_segments(snapshot.topology, gang))))
+    report = PlacementReport(cluster=reports.cluster_of(snapshot), gangs=rows, advice=[reports.advice_row(a) for a in advice])
     return Answer(report=report, snapshot=snapshot)
 
 
@@ -69,14 +71,15 @@ def _named(name: str, gangs: Sequence[Gang]) -> list[Gang]:
 
 def _nobody(name: str, namespace: str, gangs: Iterable[Gang], known: World, scheduler_name: str) -> InputProblem:
     names = sorted({gang.name for gang in gangs})
+    found = f"no gang {name} in namespace {namespace}"
     if any(pod.namespace == namespace and pod.name == name and pod.scheduler_name != scheduler_name for pod in known.pods.values()):
         expected = f"a gang with schedulerName {scheduler_name}; the pod {name} is another scheduler's"
     elif names:
-        near = difflib.get_close_matches(name, names, n=_SHOWN) or names[:_SHOWN]
-        expected = f"a gang of namespace {namespace}, for example {', '.join(near)}"
+        near = difflib.get_close_matches(name, names, n=_SHOWN)
+        expected = f"a gang that exists; {'nearest' if near else 'there are'}: {', '.join(near or names[:_SHOWN])}"
     else:
-        expected = f"a gang of namespace {namespace}, which has none with schedulerName {scheduler_name}; choose another one with -n"
-    return InputProblem(object="gang", field="name", found=name, expected=expected)
+        expected = f"a gang with schedulerName {scheduler_name}, of which the namespace has none; choose another one with -n"
+    return InputProblem(field="GANG", found=found, expected=expected)
 
 
 def _promised(

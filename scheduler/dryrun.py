@@ -6,6 +6,7 @@ Parsing is `scheduler.replay`'s, grouping `scheduler.kube.group.grouping`'s, dec
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from scheduler.decide.place import Checks
 from scheduler.decide.rehearsal import Again
 from scheduler.decide.relax import Neighbours, Raw, explained
 from scheduler.kube.group import grouping
+from scheduler.kube.group.idle import idle_segments
+from scheduler.kube.parse.expand import EXPANDERS
 from scheduler.replay import Document, Sorted, documents, merged, without_nodes, world
 from scheduler.report import PlacementReport
 from scheduler.solve import engines
@@ -110,7 +113,9 @@ def answer(question: Question) -> Answer:
     report = PlacementReport(
         cluster=reports.cluster_of(snapshot),
         gangs=rows,
-        advice=[reports.advice_row(a) for a in dict.fromkeys((*together.advice, *found.advice, *_splits(snapshot)))],
+        advice=[
+            reports.advice_row(a) for a in dict.fromkeys((*together.advice, *found.advice, *_about(snapshot, gangs), *_nothing(gangs, question)))
+        ],
         ignored=list(wanted.ignored),
     )
     return Answer(report=report, snapshot=snapshot)
@@ -196,6 +201,24 @@ def snapshot_of(together: Sorted, levels: Sequence[CustomLevel] = ()) -> Snapsho
 def observe(cluster: Sequence[Document], levels: Sequence[CustomLevel] = ()) -> Snapshot:
     """Make the snapshot of cluster documents alone; raises `BadInput`."""
     return snapshot_of(world(cluster, planned=False), levels)
+
+
+def _about(snapshot: Snapshot, gangs: Iterable[Gang]) -> Iterator[Advice]:
+    """Tell what about the cluster's labels matters to the gangs: domains that are kept apart, and segments that ask for nothing more."""
+    yield from _splits(snapshot)
+    for gang in gangs:
+        yield from idle_segments(snapshot.topology, gang)
+
+
+def _nothing(gangs: Sequence[Gang], question: Question) -> Iterator[Advice]:
+    """Say that there is nothing to plan, and what was read instead of a workload."""
+    if gangs:
+        return
+    files = ", ".join(dict.fromkeys(document.file for document in question.objects)) or "objects"
+    counts = Counter(document.kind for document in question.objects)
+    read = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items())) or "no object"
+    message = f"There is nothing to plan: no pod is asked for. What was read: {read}. A plan is about {', '.join(EXPANDERS)}."
+    yield Advice(level="warning", object=files, field="", message=message)
 
 
 def _splits(snapshot: Snapshot) -> Iterator[Advice]:

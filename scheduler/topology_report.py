@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from scheduler.state.resources import GPU
+from scheduler.state.ids import NodeName
+from scheduler.state.resources import GPU, quantity
 from scheduler.state.snapshot import Snapshot
+
+_SHOWN: Final = 5
 
 
 class _Model(BaseModel):
@@ -36,10 +40,11 @@ class NodePlace(_Model):
 
 
 class WarningRow(_Model):
-    """Something ragged or contradictory in the labels; ``nodes`` holds the first few of ``count``."""
+    """Something ragged or contradictory in the labels, or nodes that are over-committed; ``nodes`` holds the first few of ``count``."""
 
     code: str
     level: str
+    """Empty where the warning is about no level."""
     message: str
     nodes: list[str]
     count: int
@@ -79,5 +84,23 @@ def topology_report(snapshot: Snapshot) -> TopologyReport:
             )
             for name, node in sorted(snapshot.nodes.items())
         ],
-        warnings=[WarningRow(code=w.code, level=w.level, message=w.message, nodes=list(w.nodes), count=w.count) for w in topology.warnings],
+        warnings=[
+            *(WarningRow(code=w.code, level=w.level, message=w.message, nodes=list(w.nodes), count=w.count) for w in topology.warnings),
+            *_over_committed(snapshot),
+        ],
     )
+
+
+def _over_committed(snapshot: Snapshot) -> Iterator[WarningRow]:
+    """Tell the nodes whose pods use more than there is, one row for each resource."""
+    found: dict[str, list[NodeName]] = {}
+    for name in sorted(snapshot.nodes):
+        for resource, left in snapshot.free(name).items():
+            if left < 0:
+                found.setdefault(resource, []).append(name)
+    for resource, nodes in sorted(found.items()):
+        shown = [f"{name} (short of {quantity(resource, -snapshot.free(name).amount(resource))})" for name in nodes[:_SHOWN]]
+        more = f" and {len(nodes) - _SHOWN:,} more" if len(nodes) > _SHOWN else ""
+        count = f"{len(nodes):,} node is" if len(nodes) == 1 else f"{len(nodes):,} nodes are"
+        message = f"{count} over-committed in {resource}: pods use more than is allocatable on {', '.join(shown)}{more}; nothing is left there."
+        yield WarningRow(code="OverCommitted", level="", message=message, nodes=list(nodes[:_SHOWN]), count=len(nodes))

@@ -64,6 +64,20 @@ def test_a_weight_is_a_whole_number_from_one_to_a_million(value: object) -> None
     assert "number" in expected
 
 
+def test_a_policy_prefers_at_most_sixteen_levels() -> None:
+    most = {f"level-{i}": 10 for i in range(16)}
+    assert answer([raw.policy(**most), raw.lws(gpus=1)]).status == "OPTIMAL"
+    field, _, expected = refused([raw.policy(**most, level=10), raw.lws(gpus=1)])
+    assert (field, expected.partition(",")[0]) == ("spec.preferredTopology", "a list of at most 16 entries")
+    assert refused([raw.policy(**{f"level-{i}": 10 for i in range(5000)}), raw.lws(gpus=1)])[0] == "spec.preferredTopology"
+
+
+def test_a_pod_group_has_at_most_eight_layers_of_segments_as_its_definition_says() -> None:
+    layers = [layer(2 ** (9 - i)) for i in range(9)]
+    assert answer(segmented(*layers[:8])).status == "OPTIMAL"
+    assert refused(segmented(*layers))[0] == "spec.segments"
+
+
 def test_the_largest_weights_on_many_domains_add_up_exactly() -> None:
     policy = raw.policy(rack=10**6, host=10**6)
     cluster = [raw.node(f"n{i}", rack=f"r{i}", gpus=1) for i in range(300)]
@@ -88,9 +102,9 @@ def test_a_segment_size_in_an_annotation_is_a_whole_number_too(text: str) -> Non
 @pytest.mark.parametrize(
     ("layers", "field"),
     [
-        ([layer(4), layer(3, "host")], "segments[1].size"),
-        ([layer(2), layer(4, "host")], "segments[1].size"),
-        ([layer(2), layer(2)], "segments[1].size"),
+        ([layer(4), layer(3, "host")], "spec.segments[1].size"),
+        ([layer(2), layer(4, "host")], "spec.segments[1].size"),
+        ([layer(2), layer(2)], "spec.segments[1].size"),
         ([layer(2, "")], "spec.segments[0].requiredTopology"),
         ([layer(2, " rack")], "spec.segments[0].requiredTopology"),
         ([layer(2, NAN)], "spec.segments[0].requiredTopology"),
@@ -203,7 +217,22 @@ def job(parallelism: int) -> raw.Raw:
 )
 def test_a_million_pods_are_refused_before_any_is_made(objects: list[raw.Raw]) -> None:
     _, _, expected = refused(objects)
-    assert expected == "a workload of at most 100,000 pods"
+    assert expected.partition(";")[0] == "a workload of at most 100,000 pods"
+
+
+@pytest.mark.parametrize(
+    ("size", "replicas", "field", "found"),
+    [
+        (10**6, 2, "spec.leaderWorkerTemplate.size", 10**6),
+        (2, 10**6, "spec.replicas", 10**6),
+        (1000, 101, "spec.leaderWorkerTemplate.size", 1000),
+    ],
+)
+def test_too_many_groups_or_too_large_ones_name_a_number_that_was_written_and_both_factors(size: int, replicas: int, field: str, found: int) -> None:
+    told = refused([raw.lws(size=size, replicas=replicas)])
+    assert told[:2] == (field, str(found))
+    assert told[2].endswith(f"; size {size:,} times replicas {replicas:,} is {size * replicas:,}")
+    assert refused([raw.lws(size=size, replicas=replicas)], [*nodes(), raw.lws("other")])[:2] == told[:2]
 
 
 def test_a_million_pods_of_many_workloads_are_refused_as_soon_as_they_are_too_many() -> None:

@@ -114,8 +114,23 @@ def test_the_cluster_may_be_named_as_the_clusters_folder_does(tmp_path: Path) ->
 
 
 def test_a_cluster_file_that_is_missing_is_told(tmp_path: Path) -> None:
-    found = problem(write(tmp_path / "case.yaml", {**GOOD, "cluster": "nowhere"}))
-    assert (found.file, found.found) == (str(tmp_path / "nowhere"), "no such file")
+    """By case file, document and field, as the person sees them, with the path where the file was looked for."""
+    file = tmp_path / "case.yaml"
+    found = problem(write(file, GOOD, {**GOOD, "cluster": "nowhere"}))
+    assert (found.file, found.document, found.field) == (str(file), 2, "cluster")
+    assert found.found == f"'nowhere': no such file ({tmp_path / 'nowhere'})"
+    assert str(tmp_path.parent / "clusters" / "nowhere.yaml") in found.expected
+    assert problem(write(file, {**GOOD, "cluster": [*WORLD, "nowhere"]})).field == "cluster[2]"
+
+
+def test_a_cluster_file_that_holds_no_cluster_is_told_with_the_field_that_names_it_and_a_document_of_it_by_its_own_place(tmp_path: Path) -> None:
+    write(tmp_path / "pods.yaml", pod("p"))
+    found = problem(write(tmp_path / "case.yaml", {**GOOD, "cluster": "pods.yaml"}))
+    assert (found.file, found.field) == (str(tmp_path / "case.yaml"), "cluster")
+    assert "0 nodes (only Pod)" in found.found
+    write(tmp_path / "odd.yaml", *WORLD, {"kind": "Node"})
+    inner = problem(write(tmp_path / "case.yaml", {**GOOD, "cluster": "odd.yaml"}))
+    assert (inner.file, inner.document, inner.field) == (str(tmp_path / "odd.yaml"), 3, "apiVersion")
 
 
 def test_namespace_and_per_node_reach_the_question(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def snapshot(path: Path) -> replay.Sorted:
         (json.dumps(lws(size=0)), 1, "spec.leaderWorkerTemplate.size", "0", "at least 1"),
         (json.dumps(lws(size=-2)), 1, "spec.leaderWorkerTemplate.size", "-2", "at least 1"),
         (json.dumps(lws(size="two")), 1, "spec.leaderWorkerTemplate.size", "'two'", "a whole number"),
-        (json.dumps(lws(size=10**9)), 1, "spec.replicas", "1000000000", "at most 100,000 pods"),
+        (json.dumps(lws(size=10**9)), 1, "spec.leaderWorkerTemplate.size", "1000000000", "at most 100,000 pods"),
         (
             json.dumps(gpus("eight")),
             1,

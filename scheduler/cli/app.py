@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from scheduler.cli import bench, explain, plan, run, run_cases, snapshot, topology
+from scheduler.cli.refusals import Commands
 
 app = typer.Typer(
+    cls=Commands,
     name="coterie",
     help="Place groups of GPU pods close together, all or none, beside the default Kubernetes scheduler.",
     no_args_is_help=True,

@@ -89,10 +89,10 @@ def errors(form: Format = Format.table) -> Iterator[None]:
     try:
         yield
     except BadInput as error:
-        _refuse(form, error.problems, [str(problem) for problem in error.problems])
+        refuse(form, error.problems)
     except NotConfigured as error:
         problem = InputProblem(field="--kubeconfig", found=str(error), expected="a kubeconfig that can be used")
-        _refuse(form, [problem], [str(error)])
+        refuse(form, [problem], str(error))
     except ApiError as error:
         say(f"coterie: {error}")
         raise typer.Exit(Exit.ERROR) from None
@@ -102,12 +102,12 @@ def errors(form: Format = Format.table) -> Iterator[None]:
         raise typer.Exit(Exit.OK) from None
 
 
-def _refuse(form: Format, problems: Sequence[InputProblem], sentences: Sequence[str]) -> NoReturn:
-    """Say what is wrong with the input: sentences on stderr, and the report's problems on stdout where a program reads."""
+def refuse(form: Format, problems: Sequence[InputProblem], *sentences: str) -> NoReturn:
+    """Say what is wrong with the input: sentences (else the problems) on stderr, and the report's problems on stdout where a program reads."""
     if form is not Format.table:
         from scheduler.report import PlacementReport, dump, problem_row
 
         emit(dump(PlacementReport(problems=[problem_row(p) for p in problems])), form)
-    for sentence in sentences:
+    for sentence in sentences or problems:
         say(f"bad input: {sentence}")
     raise typer.Exit(Exit.BAD_INPUT) from None

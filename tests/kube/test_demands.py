@@ -313,3 +313,60 @@ def test_of_two_default_policies_the_oldest_counts_and_both_get_advice() -> None
 
 def test_one_default_policy_is_nothing_to_talk_about() -> None:
     assert several_defaults(by_namespace(world([], policies=[policy("d"), policy("s", selector=())]))[NS]) == ((), ())
+
+
+def test_segments_that_do_not_nest_are_told_at_the_field_that_says_them() -> None:
+    rows = (Segment(size=8, required="spine"), Segment(size=3, required="rack"))
+    problem = _settle([_pod()], group=pod_group(segments=rows)).problems[0]
+    assert (problem.field, problem.found) == ("spec.segments[1].size", "3 inside segments of 8")
+    assert problem.expected == "a size that divides 8, the size of the segments around it"
+    text = '[{"topology": "spine", "size": 8}, {"topology": "rack", "size": 3}]'
+    problem = _settle([_pod({names.KUEUE_SLICES: text})]).problems[0]
+    assert (problem.object, problem.field) == (f"Pod/{NS}/p-0", f"metadata.annotations[{names.KUEUE_SLICES}][1].size")
+
+
+def test_a_layer_that_stands_twice_is_told_so_and_not_as_a_size_that_does_not_divide() -> None:
+    twice = (Segment(size=2, required="rack"),) * 2
+    problem = _settle([_pod()], group=pod_group(segments=twice)).problems[0]
+    assert (problem.found, problem.expected) == ("2 in one rack, as in the layer around it", "a smaller size, or another level")
+
+
+@pytest.mark.parametrize("key", [pair.size for pair in SEGMENTS[:3]])
+def test_a_demand_says_which_object_and_field_cut_the_gang(key: str) -> None:
+    pair = next(pair for pair in SEGMENTS if pair.size == key)
+    demand = _settle([_pod()], workloads=[_workload({key: "2", pair.level: "rack"})]).demand
+    assert (demand.segments_object, demand.segments_field) == ("Deployment/web", f"metadata.annotations[{key}]")
+    late = _settle([_pod(), _pod({key: "2", pair.level: "rack"}, "p-1")]).demand
+    assert late.segments_field == f"metadata.annotations[{key}]"
+    assert _settle([_pod()]).demand.segments_field == ""
+
+
+def test_weights_that_no_exact_sum_over_all_pods_can_hold_are_bad_input_that_names_the_policy() -> None:
+    heavy = policy("heavy", preferred=(Preference(level="rack", weight=2**49),))
+    pods = [_pod(name=f"p-{i}") for i in range(3)]
+    assert _settle(pods[:2], policies=[heavy]).problems == ()
+    (problem,) = _settle(pods, policies=[heavy]).problems
+    assert (problem.object, problem.field) == (f"TopologyPolicy/{NS}/heavy", "spec.preferredTopology")
+    assert "562,949,953,421,312 in all for 3 pods" in problem.found
+
+
+def test_more_preferred_levels_than_are_weighed_are_bad_input_wherever_they_come_from() -> None:
+    many = policy("many", preferred=tuple(Preference(level=f"l{i}", weight=1) for i in range(17)))
+    (problem,) = _settle([_pod()], policies=[many]).problems
+    assert (problem.found, problem.expected) == ("17 levels", "at most 16 levels")
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("coterie.dev/topology-policy", "a policy is named by spec.topologyPolicy of a PodGroup"),
+        ("coterie.dev/pod-group", "a group is joined by the label coterie.dev/pod-group"),
+        ("coterie.dev/required-toplogy", "the nearest that is known is coterie.dev/required-topology."),
+        ("coterie.dev/gpus", "Annotations that are known: coterie.dev/min-member, coterie.dev/required-topology"),
+    ],
+)
+def test_an_annotation_that_is_not_known_is_told_with_what_was_meant_or_what_there_is(key: str, told: str) -> None:
+    (advice,) = _settle([_pod({key: "x"})]).advice
+    assert told in advice.message
+    if "nearest" not in told:
+        assert "nearest" not in advice.message

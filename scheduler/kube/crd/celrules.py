@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from scheduler.kube.parse.group_fields import MOST_SEGMENTS
 from topology import ZONE
 
 Marks: TypeAlias = dict[str, Any]
@@ -52,8 +53,10 @@ SEGMENT_SIZE: Final = Rule(
     message="size must be 1 or more, it counts the members of one segment",
 )
 SEGMENT_ORDER: Final = Rule(
-    expression="self.map(s, -s.size).isSorted()",
-    message="segments must stand outermost first, no size larger than the one before it",
+    # The places are listed: a comprehension gives items, and neighbours are compared. A size below 1 has a rule of its own.
+    expression=f"{list(range(MOST_SEGMENTS - 1))}.all(i, i + 1 >= self.size() || self[i + 1].size < 1 || "
+    "(self[i].size % self[i + 1].size == 0 && self[i] != self[i + 1]))",
+    message="segments must stand outermost first, each size must divide the one before it, and no segment may stand twice in a row",
 )
 WEIGHT: Final = Rule(
     expression="self >= 1 && self <= 1000000",

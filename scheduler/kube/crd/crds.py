@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from scheduler.kube.crd import celrules as cel
+from scheduler.kube.parse.group_fields import MOST_PREFERRED, MOST_SEGMENTS
 
 MAX_MEMBERS: Final = 5000
 """Members that one Placement can hold: an object of the API server is limited to about 1.5 MB."""
@@ -78,7 +79,7 @@ class PodGroupSpec(Part):
     """Name of a TopologyPolicy in the same namespace."""
     required_topology: Level | None = None
     """The level (a node label key or a level name) of which one domain must hold the whole group."""
-    segments: Annotated[list[PodGroupSegment], Field(max_length=8, json_schema_extra=cel.atomic(cel.SEGMENT_ORDER))] | None = None
+    segments: Annotated[list[PodGroupSegment], Field(max_length=MOST_SEGMENTS, json_schema_extra=cel.atomic(cel.SEGMENT_ORDER))] | None = None
     """Layers of segments, outermost first; members are cut in worker-index order, else in name order."""
 
 
@@ -150,7 +151,7 @@ class PodSelector(Part):
 class TopologyPolicySpec(Part):
     """What the policy says; weights given here replace all built-in ones."""
 
-    preferred_topology: Annotated[list[PreferredLevel], Field(max_length=32, json_schema_extra=cel.list_map("topologyKey"))] | None = None
+    preferred_topology: Annotated[list[PreferredLevel], Field(max_length=MOST_PREFERRED, json_schema_extra=cel.list_map("topologyKey"))] | None = None
     """Levels to stay close in, with weights."""
     required_topology: Level | None = None
     """The level of which one domain must hold a whole gang."""

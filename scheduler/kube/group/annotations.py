@@ -31,6 +31,8 @@ class Layer:
     required: str | None = None
     preferred: tuple[Preference, ...] | None = None
     segments: tuple[Segment, ...] | None = None
+    segments_field: str = ""
+    """The field that says the segments; with several layers, each is an item of it."""
     nvlink: NvlinkWish | None = None
     min_member: int | None = None
 
@@ -59,6 +61,10 @@ SEGMENTS: Final = (
 """Annotations that cut segments, the first pair that is there counts; a level without a size is one for LeaderWorkerSet's subgroups."""
 
 
+def _field(key: str) -> str:
+    return f"metadata.annotations[{key}]"
+
+
 class _Reader:
     """Reads the annotations of one object and remembers what is wrong with them."""
 
@@ -66,11 +72,12 @@ class _Reader:
         self._annotations = annotations
         self._holder = holder
         self._subgroups = subgroups
+        self.segments_field = ""
         self.problems: list[InputProblem] = []
 
     def wrong(self, key: str, found: str | None, expected: str) -> None:
         shown = "nothing" if found is None else show(found)
-        self.problems.append(InputProblem(object=self._holder, field=f"metadata.annotations[{key}]", found=shown, expected=expected))
+        self.problems.append(InputProblem(object=self._holder, field=_field(key), found=shown, expected=expected))
 
     def level(self, keys: tuple[str, ...]) -> str | None:
         key = next((key for key in keys if key in self._annotations), None)
@@ -105,7 +112,9 @@ class _Reader:
     def segments(self) -> tuple[Segment, ...] | None:
         for words in SEGMENTS:
             if words.level in self._annotations or (words.alone and words.size in self._annotations):
+                self.segments_field = _field(words.size if words.size in self._annotations else words.level)
                 return self._pair(words)
+        self.segments_field = _field(names.KUEUE_SLICES)
         return self._slices() if names.KUEUE_SLICES in self._annotations else None
 
     def _pair(self, words: SegmentWords) -> tuple[Segment, ...] | None:
@@ -150,6 +159,7 @@ def read(annotations: Mapping[str, str], *, source: str, holder: str, subgroups:
         required=required,
         preferred=None if preferred is None else (Preference(level=preferred, weight=PREFERRED_WEIGHT),),
         segments=reader.segments(),
+        segments_field=reader.segments_field,
         nvlink=reader.nvlink(),
         min_member=reader.number(names.MIN_MEMBER),
     )

@@ -16,11 +16,14 @@ from scheduler.kube.group import names
 from scheduler.kube.group.annotations import Layer, read
 from scheduler.kube.group.misspelt import misspelt
 from scheduler.kube.group.policies import Policies
+from scheduler.kube.parse.group_fields import MOST_PREFERRED
 from scheduler.state.gang import Advice, Demand, Preference, Segment, Waiting
 from scheduler.state.objects import Pod
 from scheduler.state.problems import InputProblem
 from scheduler.state.world import PodGroup, TopologyPolicy, Workload
 
+MOST_COST: Final = 2**50
+"""The largest cost that a gang's weights may add up to; the solvers count exactly up to eight times as much."""
 QUESTIONS: Final = ("required", "preferred", "segments", "nvlink", "min_member")
 TOPOLOGY: Final = QUESTIONS[:4]
 
@@ -72,8 +75,10 @@ def settle(pods: Sequence[Pod], workloads: Sequence[Workload], pod_group: PodGro
         segments=_led((segments.segments or ()) if segments else (), pods[0]),
         nvlink=(nvlink.nvlink or "unasked") if nvlink else "unasked",
         source="; ".join(sources) or "built-in defaults",
+        segments_object=_plain(segments.source) if segments else "",
+        segments_field=segments.segments_field if segments else "",
     )
-    found.problems += _segment_problems(demand.segments, segments) + _twice(demand.preferred, preferred)
+    found.problems += _segment_problems(demand.segments, segments) + _preferred_problems(demand.preferred, preferred, len(pods))
     found.waiting += [_invalid(problem) for problem in found.problems]
     return Settled(
         demand=demand,
@@ -114,7 +119,7 @@ def _of_pods(pods: Sequence[Pod], found: _Found) -> Layer:
         for question in QUESTIONS:
             ours, theirs = getattr(result, question), getattr(layer, question)
             if ours is None and theirs is not None:
-                result = replace(result, **{question: theirs})
+                result = replace(result, **{question: theirs}, segments_field=result.segments_field or layer.segments_field)
             elif theirs not in (None, ours):
                 found.advice.append(_disagreement(pod, question, ours, theirs))
     return result
@@ -147,7 +152,8 @@ def _add_pod_group(group: PodGroup | None, found: _Found) -> None:
         )
         found.waiting.append(Waiting(code="PodGroupInvalid", message=f"PodGroup {place} cannot be used: {group.problem}", problem=problem))
     source = f"PodGroup {place}"
-    found.layers.append(Layer(source=source, required=group.required, segments=group.segments or None, min_member=group.min_member))
+    segments = group.segments or None
+    found.layers.append(Layer(source=source, required=group.required, segments=segments, segments_field="spec.segments", min_member=group.min_member))
     found.layers.append(found.read(read(group.annotations, source=source, holder=f"PodGroup/{place}")))
 
 
@@ -204,16 +210,35 @@ def _segment_problems(segments: Sequence[Segment], layer: Layer | None) -> list[
     """Inner segments must divide the ones around them: cut otherwise, a segment would lie across the border of two."""
     problems = []
     for position, (outer, inner) in enumerate(pairwise(segments), start=1):
-        if outer == inner or inner.size > outer.size or outer.size % inner.size:
+        if outer == inner:
+            found, expected = f"{inner.size} in one {inner.required}, as in the layer around it", "a smaller size, or another level"
+        elif outer.size % inner.size:
             found = f"{inner.size} inside segments of {outer.size}"
-            expected = f"a divisor of {outer.size}, and no segment twice"
-            holder = layer.source.replace(" ", "/", 1) if layer else ""
-            problems.append(InputProblem(object=holder, field=f"segments[{position}].size", found=found, expected=expected))
+            expected = f"a size that divides {outer.size}, the size of the segments around it"
+        else:
+            continue
+        place = layer.segments_field if layer else ""
+        problems.append(InputProblem(object=_holder(layer), field=f"{place}[{position}].size", found=found, expected=expected))
     return problems
 
 
-def _twice(preferred: Sequence[Preference] | None, layer: Layer | None) -> list[InputProblem]:
-    levels = [preference.level for preference in preferred or ()]
-    twice = sorted({level for level in levels if levels.count(level) > 1})
-    holder = layer.source.replace(" ", "/", 1) if layer else ""
-    return [InputProblem(object=holder, field="spec.preferredTopology", found=f"{level!r} twice", expected="each level once") for level in twice]
+def _preferred_problems(preferred: Sequence[Preference] | None, layer: Layer | None, pods: int) -> list[InputProblem]:
+    """Refuse a level that is preferred twice, more levels than are weighed, and weights that no exact sum over all pods can hold."""
+    levels, total = [preference.level for preference in preferred or ()], sum(preference.weight for preference in preferred or ())
+    wrong = [(f"{level!r} twice", "each level once") for level in sorted({level for level in levels if levels.count(level) > 1})]
+    if len(levels) > MOST_PREFERRED:
+        wrong.append((f"{len(levels)} levels", f"at most {MOST_PREFERRED} levels"))
+    if total * pods > MOST_COST:
+        wrong.append(
+            (f"weights of {total:,} in all for {pods:,} pods", f"weights that cost at most {MOST_COST:,} when every pod is in domains of its own")
+        )
+    return [InputProblem(object=_holder(layer), field="spec.preferredTopology", found=found, expected=expected) for found, expected in wrong]
+
+
+def _holder(layer: Layer | None) -> str:
+    return layer.source.replace(" ", "/", 1) if layer else ""
+
+
+def _plain(source: str) -> str:
+    kind, _, place = source.partition(" ")
+    return f"{kind}/{place.rpartition('/')[2]}"

@@ -13,6 +13,15 @@ _OURS: Final = "coterie.dev/"
 _KNOWN: Final = tuple(key for key in names.DEMAND_ANNOTATIONS if key.startswith(_OURS))
 _WRITTEN: Final = ("coterie.dev/rank", "coterie.dev/placement", "coterie.dev/domain.")
 """What a bind writes on the pod."""
+_ELSEWHERE: Final = (
+    (names.POD_GROUP, f"has no effect: a group is joined by the label {names.POD_GROUP}."),
+    ("coterie.dev/topology-policy", "has no effect: a policy is named by spec.topologyPolicy of a PodGroup."),
+    ("coterie.dev/priority-class", "has no effect: a class is named by spec.priorityClassName of a PodGroup or a pod."),
+    ("coterie.dev/schedule-timeout-seconds", "has no effect: the timeout is spec.scheduleTimeoutSeconds of a PodGroup."),
+)
+"""What people write as an annotation and is said in another place."""
+_NEAR: Final = 0.8
+"""How like a known name must be to be called the nearest: two words out of three in common are not enough."""
 
 
 def misspelt(holders: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Advice]:
@@ -26,7 +35,9 @@ def misspelt(holders: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Advic
 
 
 def _message(key: str) -> str:
-    if key == names.POD_GROUP:
-        return f"{key} is a label: as an annotation it has no effect."
-    near = difflib.get_close_matches(key, _KNOWN, n=1)
-    return "This annotation is not known and has no effect" + (f"; the nearest that is known is {near[0]}." if near else ".")
+    listed = f"Annotations that are known: {', '.join(_KNOWN)}."
+    elsewhere = difflib.get_close_matches(key, [each for each, _ in _ELSEWHERE], n=1, cutoff=0.9)
+    if elsewhere:
+        return f"As an annotation {key} {dict(_ELSEWHERE)[elsewhere[0]]} {listed}"
+    near = difflib.get_close_matches(key, _KNOWN, n=1, cutoff=_NEAR)
+    return "This annotation is not known and has no effect" + (f"; the nearest that is known is {near[0]}." if near else f". {listed}")

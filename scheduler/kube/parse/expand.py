@@ -24,6 +24,7 @@ from scheduler.kube.parse.wire_workloads import (
     POD_ROLE,
     REPLICATED,
     Template,
+    check_groups,
     check_many,
     job_pods,
 )
@@ -94,7 +95,7 @@ def _leader_worker_set(raw: Raw, about: Head, name: str) -> Iterator[RawPod]:
     check_service_name(about.name)
     spec = read_part(LEADER_WORKER_SET, raw.get("spec"), place="spec", name=name)
     size, replicas = spec["leaderWorkerTemplate"].get("size"), spec.get("replicas")
-    check_many((1 if size is None else size) * (1 if replicas is None else replicas), "spec.replicas")
+    check_groups(1 if size is None else size, 1 if replicas is None else replicas)
     yield from expand_lws.pods(about.name, about.namespace, about.annotations, spec)
 
 

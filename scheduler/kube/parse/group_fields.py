@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Required
+from typing import Annotated, Final, Required
 
 from pydantic import Field, with_config
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
@@ -10,6 +10,10 @@ from typing_extensions import TypedDict  # pydantic needs this one below Python 
 from scheduler.kube.parse.fields import STRICT, Count, LabelSelectorFields, PositiveInt, Weight
 
 Level = Annotated[str, Field(min_length=1)]
+MOST_PREFERRED: Final = 16
+"""Levels that one policy may prefer: no cluster has so many, and every further one costs the solver time."""
+MOST_SEGMENTS: Final = 8
+"""Layers of segments in one PodGroup."""
 
 
 @with_config(STRICT)
@@ -30,7 +34,7 @@ class RunAiSpec(TypedDict, total=False):
     project: str | None
     topologyPolicy: str | None
     requiredTopology: Level | None
-    segments: list[SegmentFields] | None
+    segments: Annotated[list[SegmentFields], Field(max_length=MOST_SEGMENTS)] | None
 
 
 @with_config(STRICT)
@@ -120,6 +124,6 @@ class PreferenceFields(TypedDict, total=False):
 class PolicySpec(TypedDict, total=False):
     """spec of a TopologyPolicy."""
 
-    preferredTopology: list[PreferenceFields] | None
+    preferredTopology: Annotated[list[PreferenceFields], Field(max_length=MOST_PREFERRED)] | None
     requiredTopology: Level | None
     selector: LabelSelectorFields | None

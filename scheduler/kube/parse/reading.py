@@ -123,6 +123,8 @@ def _expected(row: ErrorDetails) -> str:
             return f"a number of at most {context['le']}"
         case "literal_error":
             return f"one of {context['expected']}"
+        case "too_long":
+            return f"a list of at most {context['max_length']} entries, not {context['actual_length'] or 'more'}"
         case "string_too_short":
             return "a string that is not empty"
         case kind:

@@ -150,7 +150,7 @@ def _leader_worker_set(subject: Subject, given: object) -> dict[str, Any]:
     spec = read_part(LEADER_WORKER_SET, given, place="spec", name=subject.label)
     inner = spec["leaderWorkerTemplate"]
     size, replicas = _or(inner.get("size"), 1), _or(spec.get("replicas"), 1)
-    check_many(size * replicas, "spec.replicas")
+    check_groups(size, replicas)
     place = "spec.leaderWorkerTemplate"
     claims = inner.get("volumeClaimTemplates")
     worker = subject.template(_claiming(inner["workerTemplate"], claims), f"{place}.workerTemplate")
@@ -253,6 +253,15 @@ def check_many(pods: int, place: str) -> None:
     """Refuse a workload of more pods than anybody means."""
     if pods > MOST_PODS:
         raise Refused(place, pods, f"a workload of at most {MOST_PODS:,} pods")
+
+
+def check_groups(size: int, replicas: int) -> None:
+    """Refuse a LeaderWorkerSet of more pods than anybody means; the number that is too large by itself is named."""
+    if size * replicas <= MOST_PODS:
+        return
+    field, found = ("spec.replicas", replicas) if size <= MOST_PODS < replicas else ("spec.leaderWorkerTemplate.size", size)
+    product = f"; size {size:,} times replicas {replicas:,} is {size * replicas:,}" if replicas != 1 else ""
+    raise Refused(field, found, f"a workload of at most {MOST_PODS:,} pods{product}")
 
 
 def _or(value: int | None, default: int) -> int:

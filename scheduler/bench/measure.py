@@ -33,7 +33,7 @@ def nothing(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to measure. ``shrink`` divides all sizes: a quick try, for which the bounds mean little."""
+    """How to measure. ``shrink`` divides numbers of nodes, jobs, segments and worlds, not gangs: a quick try, for which the bounds mean nothing."""
 
     seed: int = 0
     runs: int = 5

@@ -33,7 +33,9 @@ def bench(
     output: Output = Format.table,
     seed: Annotated[int, typer.Option(help="Of the generated clusters.")] = 0,
     runs: Annotated[int, typer.Option(help="How often each thing is done; the median counts.")] = 5,
-    shrink: Annotated[int, typer.Option(help="Divide all sizes by this: a quick try, for which the bounds mean little.")] = 1,
+    shrink: Annotated[
+        int, typer.Option(help="Divide the numbers of nodes, jobs, segments and worlds by this: a quick try, for which what is asked means nothing.")
+    ] = 1,
     instances: Annotated[int, typer.Option(help="For quality: random instances of each family and grade of spare room.")] = 500,
     data: Annotated[
         Path | None,
@@ -101,7 +103,7 @@ def _print(measured: Iterable[Measured], seen: dict[str, Fact], options: Options
 
     out = Out()
     out.line(_words(seen))
-    out.line(f"runs {options.runs}, seed {options.seed}" + (f", all sizes divided by {options.shrink}" if options.shrink > 1 else ""))
+    out.line(f"runs {options.runs}, seed {options.seed}" + (f", sizes divided by {options.shrink}" if options.shrink > 1 else ""))
     for one in measured:
         about = one.scenario
         out.line()

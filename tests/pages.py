@@ -56,9 +56,11 @@ def demo() -> Seen:
 
 
 @cache
-def planned(on: str, *, groups: int = 1, size: int = 2, gpus: int = 4, required: str | None = None) -> Seen:
-    """Plan a LeaderWorkerSet called ``llama``, which prefers one rack or requires the level."""
+def planned(on: str, *, groups: int = 1, size: int = 2, gpus: int = 4, required: str | None = None, segments: int | None = None) -> Seen:
+    """Plan a LeaderWorkerSet called ``llama``, which prefers one rack or requires the level, with segments of so many in one NVLink domain."""
     wish = {"coterie.dev/required-topology": required} if required else {"coterie.dev/preferred-topology": "rack"}
+    if segments is not None:
+        wish |= {"coterie.dev/segment-size": str(segments), "coterie.dev/segment-required-topology": "nvlink"}
     return _answered(tuple(documents([workload(wish, groups=groups, size=size, gpus=gpus)], file="llama.yaml")), on)
 
 

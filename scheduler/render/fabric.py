@@ -37,6 +37,10 @@ class SeatBox:
     """The first GPU cell that it fills, from 0."""
     gpus: int
     bound: bool
+    segments: tuple[int | None, ...] = ()
+    """Its segment in each layer, outermost first."""
+    parted: bool = False
+    """Whether the seat before it on the node lies in another segment of the gang."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +192,9 @@ class _Painter:
         mine = self.seats.get(name, ())
         others = max(0, (used.amount(GPU) if used else 0) - sum(s.gpus for s in mine if s.bound))
         placed, at = [], others
-        for seat in mine:
-            placed.append(replace(seat, at=at))
+        for before, seat in zip((None, *mine), mine, strict=False):
+            parted = before is not None and before.gang == seat.gang and before.segments != seat.segments
+            placed.append(replace(seat, at=at, parted=parted))
             at += seat.gpus
         return NodeBox(name=name, gpus=node.allocatable.amount(GPU), others=others, seats=tuple(placed), notes=_notes(node))
 
@@ -234,6 +239,7 @@ def _seats(gangs: Sequence[GangReport], snapshot: Snapshot) -> Mapping[str, tupl
                     at=0,
                     gpus=m.gpus,
                     bound=m.bound,
+                    segments=tuple(m.segments),
                 )
                 found.setdefault(m.node, []).append(seat)
     return {node: tuple(seats) for node, seats in found.items()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from scheduler.render import words
+from scheduler.render import tables, words
 from scheduler.render.fabric import DomainBox, fabric
 from scheduler.render.tree import nodes_of
 from scheduler.report import PlacementReport, dump
@@ -61,7 +61,7 @@ def _page(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["pretty"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
-    environment.globals.update(words=words, nodes_of=nodes_of, columns=columns, COLOURS=COLOURS, SHADES=SHADES)
+    environment.globals.update(words=words, tables=tables, nodes_of=nodes_of, columns=columns, COLOURS=COLOURS, SHADES=SHADES)
     # A pod's annotation may hold "</script>": escaped, it stays data.
     embedded = Markup(json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704 - JSON without "<" cannot leave its element
     return environment.get_template("page.html.j2").render(
@@ -73,6 +73,7 @@ def _page(
         domains=domains or {},
         ids={node.name: f"n{i}" for i, node in enumerate(picture.all_nodes())},
         barred=any(node.notes for node in picture.all_nodes()),
+        parted=any(seat.parted for node in picture.all_nodes() for seat in node.seats),
         dense=picture.size > DENSE_ABOVE,
         open_gangs=OPEN_GANGS,
         open_members=sum(len(gang.members) for gang in report.gangs) <= OPEN_MEMBERS if report else False,

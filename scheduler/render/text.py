@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from scheduler.render import words
+from scheduler.render import tables, words
 from scheduler.render.fabric import fabric
 from scheduler.render.out import Out
 from scheduler.render.tree import LONGEST, tree
@@ -132,17 +132,18 @@ def _print_placed(out: Out, gang: GangReport) -> None:
     terms = words.terms(gang)
     out.line(f"cost {gang.cost:,}{f' = {terms}' if terms else ''}, {words.proof(gang)}", indent=2)
     out.line(f"demand from {gang.demand}; {words.decided(gang)}", indent=2)
-    if gang.levels:
+    levels = tables.levels(gang)
+    if levels:
         out.line()
-        rows = ((x.name, x.key if x.key != x.name else "", words.wanted(x), f"{x.count:,}", ", ".join(x.domains)) for x in gang.levels)
+        rows = ((x.name, x.key if x.key != x.name else "", x.wanted, f"{len(x.domains):,}", ", ".join(x.domains)) for x in levels)
         out.table(("level", "label key", "wanted", "domains", "which"), rows, indent=2, right=("domains",))
 
 
 def _print_seats(out: Out, gang: GangReport, domains: Domains | None) -> None:
-    shown = [x for x in gang.levels if x.name != "host"] if domains is not None else []
+    shown = tables.columns(gang) if domains is not None else {}
     places = domains or {}
     cut = any(m.segments for m in gang.members)
-    header = ("rank", *(("segment",) if cut else ()), "pod", "role", "GPUs", "node", *(x.name for x in shown), "state")
+    header = ("rank", *(("segment",) if cut else ()), "pod", "role", "GPUs", "node", *shown.values(), "state")
     rows = (
         (
             str(m.rank),
@@ -151,7 +152,7 @@ def _print_seats(out: Out, gang: GangReport, domains: Domains | None) -> None:
             m.role,
             str(m.gpus) if m.gpus else "",
             m.node or "left out",
-            *(places.get(m.node or "", {}).get(x.key, "-") for x in shown),
+            *(places.get(m.node or "", {}).get(key, "-") for key in shown),
             "running already" if m.bound else "",
         )
         for m in sorted(gang.members, key=lambda m: (m.rank, m.pod))

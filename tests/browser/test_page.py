@@ -11,8 +11,9 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Page
 
+from scheduler.render import tables
 from scheduler.render.html import report_page, topology_page
-from scheduler.report import dump
+from scheduler.report import RelaxationRow, UnplacedRow, dump
 from scheduler.topology_report import topology_report
 from tests import builders
 from tests.browser.conftest import Open
@@ -118,7 +119,7 @@ def test_a_gang_that_does_not_fit_shows_what_would_help_and_the_room_of_each_rac
     marks = page.evaluate(MARKS)
     assert marks == {r.domain: f"room for {r.room} of {r.needed}" for r in gang.unplaced.rooms}
     page.locator(".helps summary").first.click()
-    assert json.loads(page.locator(".helps pre").first.inner_text()) == gang.unplaced.relaxations[0].changes
+    assert json.loads(page.locator(".helps pre").first.inner_text()) == [x.change for x in tables.folded(gang.unplaced.relaxations[0].changes)]
 
 
 def test_tab_reaches_the_fabric_in_one_stop_and_arrows_move_inside(show: Open) -> None:
@@ -276,6 +277,72 @@ def test_a_leaders_seat_has_the_colour_of_its_gang_and_a_screenshot_is_kept(
     assert picture.stat().st_size > 10_000
     gang = page.locator(f".gang[data-name={seat.get_attribute('data-gang')}]")
     assert seat.evaluate("seat => getComputedStyle(seat).backgroundColor") == gang.evaluate("gang => getComputedStyle(gang).borderLeftColor")
+
+
+def test_segments_are_told_in_both_tables_and_for_each_seat(show: Open) -> None:
+    seen = planned("gb200-nvl72x4", size=24, gpus=4, segments=12, required="spine")
+    (gang,) = seen.report.gangs
+    (layer,) = gang.segments
+    assert (layer.count, len(layer.domains)) == (2, 2)
+    page = show(page_of(seen))
+    row = page.locator(".levels tbody tr").last.locator("td").all_inner_texts()
+    assert row == ["nvlink", layer.key, "each segment of 12 in one", "2", ", ".join(layer.domains)]
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    table = page.locator(".gang table").last
+    names = table.locator("th").all_inner_texts()
+    assert names[:2] == ["rank", "segment"]
+    for i in (0, 11, 12, 23):
+        cells = table.locator("tbody tr").nth(i).locator("td").all_inner_texts()
+        assert (cells[0], cells[1]) == (str(i), str(i // 12))
+        assert cells[names.index("nvlink")] == seen.snapshot.topology.domains_of(cells[names.index("node")])[layer.key]
+    page.locator(".node:has(.seat[data-rank='12'])").click()
+    assert "rank 12 of llama-0, segment 1: pod llama-0-12 (worker, 4 GPUs)" in page.locator("#detail").inner_text()
+
+
+def test_a_gap_parts_segments_on_a_node_where_numbers_stay_readable(show: Open) -> None:
+    page = show(page_of(planned("gb200-nvl72x4", size=4, gpus=1, segments=2)))
+    edges = "[...document.querySelectorAll('.seat')].map(s => [s.getBoundingClientRect().left, s.getBoundingClientRect().right])"
+    (_, first), (second, end), (third, _), *_ = page.evaluate(edges)
+    assert third - end > second - first + 2
+    assert "a wider gap parts two segments" in page.locator("#detail").inner_text()
+    page.locator("#names").uncheck()
+    (_, first), (second, end), (third, _), *_ = page.evaluate(edges)
+    assert third - end == pytest.approx(second - first, abs=1)
+
+
+def test_a_gang_that_is_not_placed_is_not_called_placed(show: Open) -> None:
+    assert show(page_of(SEEN["68 nodes, nothing fits"]())).locator("h1").inner_text() == "No placement of llama-0"
+    assert show(page_of(demo())).locator("h1").inner_text() == "Placement of deepseek-r1-0"
+    snapshot = builders.snapshot([builders.node("n1")])
+    unplaced = UnplacedRow(reason="Gated", message="A pod is gated.", fits=None, rooms=[], relaxations=[])
+    gangs = gang_report("a", seats=["n1"]), gang_report("b", seats=[None], status="WAITING", unplaced=unplaced)
+    page = show(report_page(report_on(snapshot, *gangs), snapshot))
+    assert page.locator("h1").inner_text() == "Placement of a, b"
+    assert page.locator("header p").inner_text().endswith("2 gangs, 1 not placed")
+
+
+def test_nodes_to_add_that_are_alike_are_shown_once(show: Open) -> None:
+    nodes = [
+        {"create": {"kind": "Node", "metadata": {"name": f"added-{i}", "labels": {"kubernetes.io/hostname": f"added-{i}"}}}} for i in range(1, 13)
+    ]
+    add = RelaxationRow(kind="addNodes", summary="add 12 nodes", changes=nodes)
+    unplaced = UnplacedRow(reason="NotEnoughRoom", message="No.", fits=0, rooms=[], relaxations=[add])
+    snapshot = builders.snapshot([builders.node("n1")])
+    page = show(report_page(report_on(snapshot, gang_report(seats=[None], status="INFEASIBLE", unplaced=unplaced)), snapshot))
+    page.locator(".helps summary").click()
+    assert json.loads(page.locator(".helps pre").inner_text()) == nodes[:1]
+    assert page.locator(".helps .soft").inner_text() == "and 11 more like it: added-2 ... added-12"
+    assert json.loads(page.locator("#report").text_content() or "")["gangs"][0]["unplaced"]["relaxations"][0]["changes"] == nodes
+
+
+@pytest.mark.parametrize("width", [390, 500, 1400])
+def test_the_domains_of_a_level_are_in_sight_without_scrolling(width: int, show: Open) -> None:
+    page = show(page_of(planned("gb200-nvl72x4", size=24, gpus=4, segments=12, required="spine")), width=width)
+    table = page.locator(".levels")
+    box = table.evaluate("table => [table.parentElement.scrollWidth, table.parentElement.clientWidth]")
+    assert box[0] <= box[1]
+    assert table.evaluate("table => table.getBoundingClientRect().right") <= width
+    assert all(cell.is_visible() for cell in table.locator("td.which").all())
 
 
 def test_without_scripts_everything_is_there(show: Open) -> None:

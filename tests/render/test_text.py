@@ -89,6 +89,21 @@ def test_the_demo_tells_status_place_cost_and_proof_first(piped: Callable[[], st
     ]
 
 
+def test_each_layer_of_segments_is_told_with_its_domains_and_each_member_with_its_own(piped: Callable[[], str]) -> None:
+    seen = planned("gb200-nvl72x4", size=24, gpus=4, segments=12, required="spine")
+    text.print_report(seen.report, {n: seen.snapshot.topology.domains_of(n) for n in seen.snapshot.nodes})
+    found = piped()
+    levels = [re.split(r"  +", line.strip()) for line in lines_after(found, "level ")]
+    assert levels[0] == ["level", "label key", "wanted", "domains", "which"]
+    (domains,) = (row[4] for row in levels if row[:4] == ["nvlink", "accelerator.topograph.run/domain", "each segment of 12 in one", "2"])
+    rows = [line.split() for line in lines_after(found, "rank")[:25]]
+    assert rows[0][:2] == ["rank", "segment"]
+    at = rows[0].index("nvlink")
+    homes = sorted({(row[1], row[at]) for row in rows[1:]})
+    assert [segment for segment, _ in homes] == ["0", "1"], "each segment lies in one domain"
+    assert sorted(domain for _, domain in homes) == domains.split(", ")
+
+
 def test_in_a_pipe_nothing_is_wrapped_shortened_coloured_or_padded(piped: Callable[[], str]) -> None:
     snapshot = builders.snapshot([builders.node("n" * 250, rack="r" * 60)])
     level = Level(key=RACK, name="rack", required=True, weight=0, count=1, domains=["r" * 60])

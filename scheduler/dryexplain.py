@@ -44,7 +44,7 @@ def explain(name: str, question: Question, *, scheduler_name: str = "coterie", n
     everyone = [gang for gang in (*found.gangs, *found.settled) if gang.namespace == question.namespace]
     gangs = _named(name, everyone)
     if not gangs:
-        raise BadInput(_nobody(name, question.namespace, everyone, given.world, scheduler_name))
+        raise BadInput(_nobody(name, question.namespace, (*found.gangs, *found.settled), given.world, scheduler_name))
     records = _records(question.cluster)
     snapshot = _promised(snapshot, given.world, records, (*found.gangs, *found.settled), without=gangs, now=now)
     everything = grouping.gangs(given.world, scheduler_name=None)
@@ -69,11 +69,15 @@ def _named(name: str, gangs: Sequence[Gang]) -> list[Gang]:
     return []
 
 
-def _nobody(name: str, namespace: str, gangs: Iterable[Gang], known: World, scheduler_name: str) -> InputProblem:
-    names = sorted({gang.name for gang in gangs})
+def _nobody(name: str, namespace: str, gangs: Sequence[Gang], known: World, scheduler_name: str) -> InputProblem:
+    """Say that there is no such gang, and what may be meant: ``gangs`` are those of all namespaces."""
+    names = sorted({gang.name for gang in gangs if gang.namespace == namespace})
+    elsewhere = sorted({gang.namespace for gang in _named(name, gangs)})
     found = f"no gang {name} in namespace {namespace}"
     if any(pod.namespace == namespace and pod.name == name and pod.scheduler_name != scheduler_name for pod in known.pods.values()):
         expected = f"a gang with schedulerName {scheduler_name}; the pod {name} is another scheduler's"
+    elif elsewhere:
+        expected = f"a gang that exists; {name} is in namespace {', '.join(elsewhere[:_SHOWN])} (-n)"
     elif names:
         near = difflib.get_close_matches(name, names, n=_SHOWN)
         expected = f"a gang that exists; {'nearest' if near else 'there are'}: {', '.join(near or names[:_SHOWN])}"

@@ -181,10 +181,25 @@ def decisions(
     found: dict[GangKey, Done] = {}
     started = time.perf_counter()
     for step in walk:
-        found[step.plan.gang.key] = Done(plan=step.plan, milliseconds=1000 * (time.perf_counter() - started - apart.seconds), snapshot=step.seen)
+        found[step.plan.gang.key] = Done(
+            plan=_decided_alone(step.plan, question.engine),
+            milliseconds=1000 * (time.perf_counter() - started - apart.seconds),
+            snapshot=step.seen,
+        )
         found.update({plan.gang.key: replace(found[plan.gang.key], plan=plan) for plan in step.moved})
         started, apart.seconds = time.perf_counter(), 0.0
     return tuple(found.values())
+
+
+def _decided_alone(found: Plan, engine: engines.Engine) -> Plan:
+    """Say of a gang that only loses to others that the engine that was asked for decides nobody jointly."""
+    if engine == "auto" or not isinstance(found, Unplaced) or not found.beside:
+        return found
+    message = (
+        f"It was decided alone, because --engine {engine} was asked for. Without that, gangs that compete are decided jointly, and more may fit."
+    )
+    about = f"{found.gang.workload.kind}/{found.gang.workload.name}"
+    return replace(found, advice=(*found.advice, Advice(level="info", object=about, field="", message=message)))
 
 
 def snapshot_of(together: Sorted, levels: Sequence[CustomLevel] = ()) -> Snapshot:
@@ -216,7 +231,7 @@ def _nothing(gangs: Sequence[Gang], question: Question) -> Iterator[Advice]:
         return
     files = ", ".join(dict.fromkeys(document.file for document in question.objects)) or "objects"
     counts = Counter(document.kind for document in question.objects)
-    read = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items())) or "no object"
+    read = ", ".join(f"{kind} ({count:,})" for kind, count in sorted(counts.items())) or "no object"
     message = f"There is nothing to plan: no pod is asked for. What was read: {read}. A plan is about {', '.join(EXPANDERS)}."
     yield Advice(level="warning", object=files, field="", message=message)
 

@@ -65,11 +65,13 @@ def test_a_manifest_without_a_workload_is_told_to_have_nothing_to_plan_and_what_
     report = plan([raw.node("n9"), raw.node("n8"), raw.policy(rack=1)], cluster=nodes("a"))
     (advice,) = report.advice
     assert (advice.level, advice.object, report.gangs) == ("warning", "objects", [])
-    assert advice.message.startswith("There is nothing to plan: no pod is asked for. What was read: 2 Node, 1 TopologyPolicy. A plan is about Pod, ")
+    assert advice.message.startswith(
+        "There is nothing to plan: no pod is asked for. What was read: Node (2), TopologyPolicy (1). A plan is about Pod, "
+    )
 
 
 def test_a_workload_of_no_pods_is_told_and_one_with_pods_is_not() -> None:
-    assert any("1 Deployment" in a.message for a in plan([raw.deployment(replicas=0)], cluster=nodes("a")).advice)
+    assert any("Deployment (1)" in a.message for a in plan([raw.deployment(replicas=0)], cluster=nodes("a")).advice)
     assert plan([raw.deployment(replicas=1)], cluster=nodes("a")).advice == []
 
 
@@ -98,6 +100,7 @@ def nobody(name: str, namespace: str = "default", scheduler: str = "coterie") ->
 def test_a_gang_that_does_not_exist_is_told_with_its_namespace_and_the_nearest_name() -> None:
     assert str(nobody("pnd")) == "GANG: found no gang pnd in namespace default, expected a gang that exists; nearest: pend"
     assert str(nobody("zzz")).endswith("expected a gang that exists; there are: pend")
+    assert str(nobody("pend", "team")).endswith("expected a gang that exists; pend is in namespace default (-n)")
     assert str(nobody("pnd", "team")).startswith("GANG: found no gang pnd in namespace team, expected a gang with schedulerName coterie")
 
 

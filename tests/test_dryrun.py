@@ -343,3 +343,17 @@ def test_an_engine_that_nobody_knows_is_bad_input() -> None:
     with pytest.raises(BadInput, match="expected auto or tree or cpsat"):
         plan([lws()], cluster=RACKS, engine="fast")  # type: ignore[arg-type]
     assert {name.value for name in EngineName} == set(engines.ENGINES)
+
+
+def test_a_forced_engine_decides_gangs_alone_and_tells_the_one_that_loses_by_it() -> None:
+    """Together both fit: first can lie in r2, which is of no use to second."""
+    cluster = [node("n1", rack="r1"), node("n2", rack="r1"), node("n3", rack="r2", gpus=4), node("n4", rack="r2", gpus=4)]
+    rivals = [lws("first", gpus=4, required_topology="rack"), lws("second", gpus=8, required_topology="rack")]
+    assert [gang.status for gang in plan(rivals, cluster=cluster).gangs] == ["OPTIMAL", "OPTIMAL"]
+    for engine in ("tree", "cpsat"):
+        _, second = plan(rivals, cluster=cluster, engine=engine).gangs
+        assert second.unplaced is not None
+        assert (second.status, second.unplaced.beside) == ("INFEASIBLE", ["default/first-0"])
+        assert f"decided alone, because --engine {engine} was asked for" in second.advice[-1].message
+    (hopeless,) = plan([lws(size=9)], cluster=cluster, engine="tree").gangs
+    assert hopeless.advice == []

@@ -26,6 +26,7 @@ from scheduler.decide.demand import wishes
 from scheduler.decide.joint_arrays import Entry, Laid, lay, loads_of
 from scheduler.decide.joint_plans import jointly
 from scheduler.decide.place import place
+from scheduler.decide.staying import TOO_LARGE, kept, staying
 from scheduler.decide.usage import table
 from scheduler.solve.joint.window import Answer, Held, Joint
 from scheduler.solve.joint.window import refused as too_much
@@ -44,6 +45,7 @@ WINDOWS: Final = (8, 16, 32)
 """Gangs that are asked jointly at most: the nearest first, more where that is not enough."""
 PODS: Final = 512
 """Pending pods of them at most."""
+_LIMIT: Final = f"a joint decision is one of at most {WINDOWS[-1]} gangs and {PODS} pods"
 _PART: Final = 0.35
 """Part of what is left of the round's budget that one question may use."""
 _LEAST: Final = 0.02
@@ -93,7 +95,7 @@ class Competition:
     def _widening(self, refused: Unplaced, placed: Sequence[Placed], competing: Sequence[Placed]) -> Verdict:
         """Ask together with the nearest gangs, then with more of them. A no to more gangs is a no to fewer too."""
         widest = self._window(refused.gang, competing, WINDOWS[-1])
-        asked, open_, proved = 0, 0, False
+        asked, open_, proved, part = 0, 0, False, widest
         if widest and too_much(self._lay(refused.gang, placed, widest).window):
             asked, proved = len(widest), len(widest) == len(competing)
         for most in WINDOWS if not asked else ():
@@ -102,17 +104,18 @@ class Competition:
             chosen = self._window(refused.gang, competing, most)
             if len(chosen) == asked:
                 break
-            asked = len(chosen)
+            asked, part = len(chosen), chosen
             found = self._asked(refused, placed, chosen, whole=asked == len(competing))
             if isinstance(found, Verdict):
                 return found
             if found is SolveStatus.INEXPRESSIBLE:
+                part = []
                 break
             open_ = asked if found is SolveStatus.UNKNOWN else 0
             proved = found is SolveStatus.INFEASIBLE and asked == len(competing)
         if open_:
             return Verdict(plan=self._unknown(refused, open_))
-        message = self._known[question(refused.gang)] = "" if proved or not competing else _kept(asked, len(competing))
+        message = self._known[question(refused.gang)] = "" if proved or not competing else self._kept(refused.gang, competing, part)
         return Verdict(plan=_told(refused, message))
 
     def _asked(self, refused: Unplaced, placed: Sequence[Placed], chosen: list[Placed], *, whole: bool) -> Verdict | SolveStatus:
@@ -221,7 +224,7 @@ class Competition:
         """Choose whom to ask: those on nodes of use to the gang first, then the latest; as many as a window holds."""
         position, useful = self.snapshot.topology.position, self._use(gang)
         pods, chosen = len(gang.pending), list[Placed]()
-        able = [p for p in competing if self._movable(p.gang, gang)] if self._movable(gang, gang) else []
+        able = [p for p in competing if not self._staying(p.gang, gang)] if not self._staying(gang, gang) else []
         near = {p.gang.key for p in able if any(useful[position[s.node]] for s in p.seats if not s.bound)}
         for _, _, plan in sorted(((p.gang.key not in near, -at, p) for at, p in enumerate(able)), key=lambda row: row[:2]):
             pods += len(plan.gang.pending)
@@ -230,13 +233,14 @@ class Competition:
             chosen.append(plan)
         return [p for p in competing if p in chosen]
 
-    def _movable(self, gang: Gang, asking: Gang) -> bool:
-        """Whether the gang can take part: no segments, nothing that depends on where others are seated, and it sees the same cluster."""
-        if gang.demand.segments or any(m.pod.repels or m.pod.uid in self.snapshot.pods for m in gang.pending):
-            return False
-        known = {p.uid for p in self.nominated}
-        coming = [{p.uid for p in self.nominated if p.priority >= one.priority} for one in (gang, asking)]
-        return coming[0] == coming[1] and not any(m.pod.uid in known for m in gang.pending)
+    def _staying(self, gang: Gang, asking: Gang) -> str:
+        return staying(gang, asking, snapshot=self.snapshot, nominated=self.nominated)
+
+    def _kept(self, gang: Gang, competing: Sequence[Placed], part: Sequence[Placed]) -> str:
+        """Say who takes no part in the joint question, and why: by itself, or because a window holds no more (or is too large for the engine)."""
+        limit = _LIMIT if part else TOO_LARGE
+        others = [(p.gang, self._staying(p.gang, gang) or limit) for p in competing if p not in part]
+        return kept(self._staying(gang, gang), others)
 
     def _unknown(self, refused: Unplaced, asked: int) -> Unplaced:
         others = "the gang before it" if asked == 1 else f"{asked} gangs before it"
@@ -259,13 +263,6 @@ def question(gang: Gang) -> object:
 
 def _held(plan: Placed, asking: Gang) -> Held | None:
     return Held(left_out=len(plan.left_out), cost=plan.cost) if plan.gang.priority > asking.priority else None
-
-
-def _kept(asked: int, competing: int) -> str:
-    return (
-        f"Alone it would fit. {asked} of the gangs that compete with it were asked jointly with it, {competing - asked} keep their seats, and so it "
-        f"does not fit: a joint decision is one of at most {WINDOWS[-1]} gangs and {PODS} pods, none with segments or nominated pods."
-    )
 
 
 def _told(refused: Unplaced, message: str) -> Unplaced:

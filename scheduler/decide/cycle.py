@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scheduler.decide import queue
+from scheduler.decide.beside import Rivals
 from scheduler.decide.competition import Verdict
 from scheduler.decide.place import Checks
 from scheduler.decide.rehearsal import Again, Allowance, Stage
@@ -100,11 +101,12 @@ def steps(
     rules = Rules(solver=solver, budget=budget, checks=checks, what_if=what_if, joint=joint)
     walk = Round(snapshot=snapshot, coming=tuple(nominated), rules=rules, jointly=budget)
     stage = Stage(walk=walk, allowance=Allowance(left=budget.deterministic_seconds))
+    rivals = Rivals(walk=walk)
     for gang in queue.ordered(gangs):
         seen = walk.view(gang)
         verdict = walk.settled(walk.first(seen, gang))
         if isinstance(verdict.plan, Unplaced) and verdict.plan.status == "INFEASIBLE" and explain is not None:
-            verdict = Verdict(plan=explain(seen, gang, verdict.plan, stage.again()))
+            verdict = Verdict(plan=explain(seen, gang, rivals.told(verdict.plan), stage.again()))
         walk.take(verdict)
         for one in (*verdict.moved, verdict.plan):
             stage.before[one.gang.key] = one

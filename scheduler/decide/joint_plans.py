@@ -40,7 +40,8 @@ def jointly(
         alone = before[at] if at < len(before) else None
         taken = [(laid.arrays.roles[role], nodes[role]) for role in laid.window.contenders[at].roles]
         solution = _solution(laid, answer, at, alone=alone, whole=whole)
-        others = names(e.gang for e in entries if e is not entry)
+        rest = [e.gang for e in entries if e is not entry]
+        others = names(rest)
         plan = placed(
             world,
             entry.gang,
@@ -49,6 +50,7 @@ def jointly(
             solution=replace(solution, why=f"placed jointly with {others}"),
             advice=advice if alone is None else alone.advice,
         )
+        plan = replace(plan, decision=replace(plan.decision, jointly=tuple(f"{g.namespace}/{g.name}" for g in rest)))
         found.append(plan if alone is None else _told(plan, alone, others))
     return found
 
@@ -57,7 +59,7 @@ def names(gangs: Iterable[Gang]) -> str:
     """List gangs for people: the first few, and how many more."""
     every = [f"{gang.namespace}/{gang.name}" for gang in gangs]
     shown = ", ".join(every[:_SHOWN])
-    return shown if len(every) <= _SHOWN else f"{shown} and {len(every) - _SHOWN} more"
+    return shown if len(every) <= _SHOWN else f"{shown} and {len(every) - _SHOWN:,} more"
 
 
 def _solution(laid: Laid, answer: Answer, at: int, *, alone: Placed | None, whole: bool) -> Solution:
@@ -92,10 +94,10 @@ def _told(plan: Placed, alone: Placed, others: str) -> Placed:
     """Say what it costs an earlier gang that the others fit too."""
     parts = []
     if plan.cost > alone.cost:
-        parts.append(f"costs {plan.cost} and not {alone.cost}")
+        parts.append(f"costs {plan.cost:,} and not {alone.cost:,}")
     if len(plan.left_out) > len(alone.left_out):
         count = len(plan.left_out)
-        parts.append(f"leaves out {count} member{'' if count == 1 else 's'} and not {len(alone.left_out)}")
+        parts.append(f"leaves out {count:,} member{'' if count == 1 else 's'} and not {len(alone.left_out):,}")
     if not parts:
         return plan
     about = f"{plan.gang.workload.kind}/{plan.gang.workload.name}"

@@ -163,7 +163,6 @@ def _overcommitted(snapshot: Snapshot, gang: Gang, made: Arrays) -> tuple[Advice
         return ()
     names = [snapshot.topology.nodes[int(at)] for at in made.overcommitted]
     more = ", ..." if len(names) > _SHOWN else ""
-    message = (
-        f"{len(names)} nodes are over-committed ({', '.join(names[:_SHOWN])}{more}): pods use more than is allocatable, so nothing is left there."
-    )
+    number = "1 node is" if len(names) == 1 else f"{len(names):,} nodes are"
+    message = f"{number} over-committed ({', '.join(names[:_SHOWN])}{more}): pods use more than is allocatable, so nothing is left there."
     return (Advice(level="warning", object=f"{gang.workload.kind}/{gang.workload.name}", field="", message=message),)

@@ -101,7 +101,7 @@ def test_a_model_that_would_be_too_large_leaves_the_answer_and_says_that_alone_i
     _, second = asked(WORLD, *rivals(), joint=Ends(SolveStatus.INEXPRESSIBLE))
     assert isinstance(second, Unplaced)
     assert second.status == "INFEASIBLE"
-    assert "Alone it would fit." in second.advice[-1].message
+    assert second.advice[-1].message == "Alone it would fit. But ai/first keeps its seats, because the joint model would be too large."
 
 
 def test_gangs_with_segments_keep_their_seats_and_that_is_said() -> None:
@@ -110,7 +110,17 @@ def test_gangs_with_segments_keep_their_seats_and_that_is_said() -> None:
     first, second = asked(world, *rivals(demand=demand))
     assert on(first) == ["a"]
     assert isinstance(second, Unplaced)
-    assert "0 of the gangs that compete with it were asked jointly with it, 1 keep their seats" in second.advice[-1].message
+    kept = "Alone it would fit. But ai/first keeps its seats, because gangs with segments are not decided jointly."
+    assert second.advice[-1].message == kept
+
+
+def test_a_gang_with_segments_is_told_that_it_is_itself_not_decided_jointly() -> None:
+    world = snapshot([node("a", rack="r0", labels={"kind": "new"}), node("b", rack="r1", gpus=9)])
+    first, second = rivals()
+    _, found = asked(world, first, replace(second, demand=Demand(segments=(Segment(size=1, required="rack"),))))
+    said = "Alone it would fit, but it is not decided together with ai/first: gangs with segments are not decided jointly."
+    assert isinstance(found, Unplaced)
+    assert found.advice[-1].message == said
 
 
 def test_a_gang_that_sees_another_cluster_keeps_its_seats() -> None:

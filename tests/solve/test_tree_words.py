@@ -78,7 +78,7 @@ def test_what_takes_longer_than_the_budget_is_refused_before_it_is_done() -> Non
 def test_segments_of_which_pods_may_be_left_out_are_refused() -> None:
     of = problem(nodes=[2], free=[4], count=[4], need=3, levels=(racks(0),))
     of = replace(of, layers=(Layer(domain=ints(0), kinds=(Kind(times=2, pods=(2,)),)),))
-    assert refusal(of) == "1 of 4 pods may be left out of segments"
+    assert refusal(of) == "minMember is below the number of pods, and there are segments"
 
 
 def test_segments_that_do_not_add_up_are_refused() -> None:

@@ -63,7 +63,7 @@ def plan(instance: Instance, seconds: float = SECONDS, *, core: bool = False) ->
     """
     problem = instance.problem
     if problem.elastic and problem.layers:
-        return f"{problem.total - problem.core:,} of {problem.total:,} pods may be left out of segments"
+        return "minMember is below the number of pods, and there are segments"
     spaces = (_beside(problem),) if core else _spaces(problem)
     if any((outer.sizes < 0).any() or (outer.limit @ outer.sizes != inner.limit).any() for outer, inner in pairwise(spaces)):
         return "the segments do not add up to the pods"

@@ -190,10 +190,7 @@ def _roomiest(wish: Wish, listed: tuple[Room, ...]) -> str:
 def _most(ask: Ask) -> int:
     """Return the most pending members that fit under the same demands: counted where counting is enough, else searched."""
     problem = ask.arrays.problem
-    if problem.layers:
-        found = ask.solver(room.unpriced(problem, required=True, need=max(1, int(problem.must.sum()))), ask.budget)
-        return sum(sum(load.pods) * load.nodes for load in found.loads)
-    counted = most_counted(survey_of(ask.snapshot, ask.gang, ask.checks))
+    counted = room.in_segments(problem) if problem.layers else most_counted(survey_of(ask.snapshot, ask.gang, ask.checks))
     return room.fits(problem, ask.solver, ask.budget) if counted is None else counted
 
 

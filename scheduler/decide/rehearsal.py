@@ -24,14 +24,26 @@ from scheduler.state.snapshot import Snapshot
 Likewise: TypeAlias = Callable[[Gang], Gang]
 MOST: Final = 16
 """Gangs before the one that asks, of which it is rehearsed what they do."""
+WALKS: Final = 800
+"""Gangs that all rehearsals of a round may decide again together, which takes a second or two; offers that were not rehearsed say so."""
 _LEAST: Final = 1e-6
 
 
 @dataclass(slots=True, kw_only=True)
 class Allowance:
-    """What the joint questions of all rehearsals of a round may still cost, in deterministic seconds."""
+    """What all rehearsals of a round may still cost."""
 
     left: float
+    """Deterministic seconds of joint questions."""
+    walks: int = WALKS
+    """Gangs that may still be decided again."""
+
+    def walk(self, gangs: int) -> bool:
+        """Pay for deciding so many gangs again, where that is possible."""
+        if self.walks < gangs:
+            return False
+        self.walks -= gangs
+        return True
 
     def budget(self, whole: Budget) -> Budget:
         """Return what is left as a budget; next to nothing decides nothing, and what is not decided is not offered."""

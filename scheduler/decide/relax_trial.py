@@ -114,10 +114,13 @@ class Trial:
         others = touched(self.rehearsal.before, found.changes, self.gang, self.raw)
         if what.nothing and not others:
             return True  # those before it see what they saw
-        if not self.purse.rehearse():
+        if not self._rehearse():
             return False
         self.last = self.rehearsal.of(what, who, self._likewise(others, who))
         return self.last.placed
+
+    def _rehearse(self) -> bool:
+        return self.rehearsal is not None and self.purse.rehearse() and self.rehearsal.allowance.walk(len(self.rehearsal.before))
 
     def _likewise(self, others: frozenset[GangKey], who: Gang) -> Callable[[Gang], Gang]:
         return lambda one: likewise(one, self.gang, who) if one.key in others else one
@@ -141,7 +144,7 @@ class Trial:
             return None if larger is None else offer(larger)[1]
 
         for _ in range(_ROUNDS):
-            if self.rehearsal is None or self.last is None or self.last.seen is None or not self.purse.rehearse():
+            if self.rehearsal is None or self.last is None or self.last.seen is None or not self._rehearse():
                 return None
             taken |= {f"{one.namespace}/{one.name}" for one in self.last.served}
             others, before = touched(self.rehearsal.before, found.changes, self.gang, self.raw), latest

@@ -23,6 +23,8 @@ from scheduler.state.snapshot import Snapshot
 
 _EXACT: Final = 2**45
 """Free amounts of one node are cut here before they are added up."""
+SEARCHED: Final = 0.2
+"""Deterministic seconds that the search for the most that fits may take: it only explains."""
 CLUSTER: Final = "cluster"
 """Name of the only room of a gang without a required level."""
 
@@ -34,12 +36,37 @@ def unpriced(problem: Problem, *, required: bool, need: int) -> Problem:
 
 
 def fits(problem: Problem, solver: Solver, budget: Budget) -> int:
-    """Return the most pods that fit under the same required levels, the leaders among them; the most found when the budget ends first."""
-    if len(problem.count) == 1:
+    """Return the most pods that fit under the same demands, the leaders among them; the most found when its part of the budget ends first."""
+    if len(problem.count) == 1 and not problem.layers:
         return max((_single(known, known.play[known.cell[known.play] == c]) for known in [instance(problem)] for c in range(known.cells)), default=0)
-    solution: Solution = solver(unpriced(problem, required=True, need=max(1, int(problem.must.sum()))), budget)
+    short = replace(budget, deterministic_seconds=min(budget.deterministic_seconds, SEARCHED))
+    solution: Solution = solver(unpriced(problem, required=True, need=max(1, int(problem.must.sum()))), short)
     found = solution.status in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
     return sum(sum(load.pods) * load.nodes for load in solution.loads) if found else 0
+
+
+def in_segments(problem: Problem) -> int | None:
+    """Return the most pods that fit in equal segments of one role and one layer, some of them in part; ``None`` for all others.
+
+    A place with room for r pods takes whole segments of s pods while it can, and the rest of r once: the largest of these numbers over
+    all places of a cell are taken, one for each segment. No other choice holds more, because no number of a place is larger than the one before.
+    """
+    if len(problem.count) > 1 or len(problem.layers) > 1 or len(problem.layers[0].kinds) > 1 or any(problem.layers[0].loose):
+        return None
+    (kind,) = problem.layers[0].kinds
+    if kind.pinned is not None:
+        return None
+    known = instance(problem)
+    held = np.zeros(int(known.places[0].max(initial=-1)) + 1, dtype=np.int64)
+    np.add.at(held, known.places[0][known.play], (known.rooms.single[0] * known.nodes)[known.play])
+    cell = np.zeros(len(held), dtype=np.int64)
+    cell[known.places[0][known.play]] = known.cell[known.play]
+    size, best = kind.pods[0], 0
+    for here in (held[cell == c] for c in range(known.cells)):
+        whole = min(kind.times, int((here // size).sum()))
+        parts = np.sort(here % size)[::-1][: kind.times - whole]
+        best = max(best, whole * size + int(parts.sum()))
+    return best
 
 
 def rooms(

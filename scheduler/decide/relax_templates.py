@@ -45,16 +45,16 @@ def sites_of(snapshot: Snapshot, survey: Survey) -> Iterator[Site]:
     hosts = HOSTNAME in survey.keys
     if not survey.keys and survey.unknown is None:
         labels = dict.fromkeys(inner, "added")
-        yield Site(labels=labels, words=_in_new(labels), nodes=np.arange(len(snapshot.topology.nodes)), most=sum(survey.most))
+        yield Site(labels=labels, words=in_new(labels), nodes=np.arange(len(snapshot.topology.nodes)), most=sum(survey.most))
         return
     for group, most in zip(survey.groups, survey.most, strict=True) if not hosts else ():
-        labels = _labels_of(snapshot, group)
+        labels = labels_of(snapshot, group)
         new = {key: "added" for key in inner if key not in labels}
-        yield Site(labels={**labels, **new}, words=f" in {spoken(group.name)} {group.domain}{_in_new(new)}", nodes=group.nodes, most=most)
+        yield Site(labels={**labels, **new}, words=f" in {spoken(group.name)} {group.domain}{in_new(new)}", nodes=group.nodes, most=most)
     if not survey.pinned:
         keys = (*survey.keys, *([survey.unknown] if survey.unknown else []), *inner)
         new = {key: "added" for key in keys if key != HOSTNAME}
-        yield Site(labels=new, words=_in_new(new), nodes=NOWHERE, alone=hosts)
+        yield Site(labels=new, words=in_new(new), nodes=NOWHERE, alone=hosts)
 
 
 def _segment_keys(snapshot: Snapshot, survey: Survey) -> list[str]:
@@ -64,11 +64,12 @@ def _segment_keys(snapshot: Snapshot, survey: Survey) -> list[str]:
     return [key for key in dict.fromkeys(keys) if key != HOSTNAME]
 
 
-def _in_new(labels: dict[str, str]) -> str:
+def in_new(labels: Mapping[str, str]) -> str:
+    """Say which new domains nodes are in by their labels."""
     return " with " + ", ".join(f"{key}={value}" for key, value in labels.items()) if labels else ""
 
 
-def _labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
+def labels_of(snapshot: Snapshot, group: Group) -> dict[str, str]:
     """Return the topology labels of a domain: those on which all its nodes agree."""
     nodes = [snapshot.nodes[NodeName(snapshot.topology.nodes[int(at)])] for at in group.nodes]
     keys = {*(level.key for level in snapshot.topology.levels), group.key} - {HOSTNAME, ""}

@@ -44,9 +44,14 @@ class Purse:
     reserve: int = 0
     """Trials and rehearsals that are kept for the last kind, so that something is always offered."""
 
+    @property
+    def open(self) -> bool:
+        """Whether a trial placement can be paid for."""
+        return self.left > self.reserve
+
     def place(self) -> bool:
         """Pay for a trial placement, where that is possible."""
-        if self.left <= self.reserve:
+        if not self.open:
             return False
         self.left -= 1
         return True
@@ -89,6 +94,10 @@ class Trial:
         plan = self.try_place(snapshot, gang)
         return plan if isinstance(plan, Placed) else None
 
+    def holds(self, change: WhatIf, gang: Gang | None = None) -> bool:
+        """Tell whether the gang fits on a changed cluster, no gang before it asked; the cluster is made only where a trial is left."""
+        return self.purse.open and self.place(change.of(self.snapshot), _weightless(gang or self.gang)) is not None
+
     def writable(self, changes: Sequence[Json]) -> bool:
         """Tell whether a relaxation can be offered: its changes are known, or there are no raw objects to write them for."""
         return bool(changes) or self.raw is None
@@ -103,7 +112,7 @@ class Trial:
         what, who = change or WhatIf(), _weightless(gang or self.gang)
         if not self.writable(found.changes):
             return None
-        if not counted and self.place(what.of(self.snapshot), who) is None:
+        if not counted and not self.holds(what, who):
             return None
         return found if self._holds(found, what, who) else None
 

@@ -101,7 +101,7 @@ def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
         groups = [g for g in groups if g.domain == pinned[0]] if len(pinned) == 1 else []
     if unknown is not None:
         groups = []
-    members = _members(ground)
+    members = singly(ground)
     counts = [r.count for r in ground.roles]
     ranked = sorted(((-int(np.minimum(members[:, g.nodes].sum(axis=1), counts).sum()), g.domain, g) for g in groups), key=lambda row: row[:2])
     return Survey(
@@ -120,7 +120,7 @@ def most(survey: Survey) -> int | None:
     ground = survey.ground
     if not ground.roles or int(np.prod(ground.dims)) > _COUNTED:
         return None
-    members, counts, found = _members(ground), [r.count for r in ground.roles], 0
+    members, counts, found = singly(ground), [r.count for r in ground.roles], 0
     for group in survey.groups:
         if int(np.minimum(members[:, group.nodes].sum(axis=1), counts).sum()) <= found:
             break  # the groups are in this order
@@ -128,7 +128,7 @@ def most(survey: Survey) -> int | None:
     return found if found < ground.need else None
 
 
-def _members(ground: Ground) -> Ints:
+def singly(ground: Ground) -> Ints:
     """Return int64[R, N]: members of each role alone that a node holds; a domain's sum is at most a little more than it holds."""
     every = np.arange(len(ground.free))
     rows = [capacity(ground, role, every, ground.free) for role in range(len(ground.roles))]

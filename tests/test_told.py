@@ -45,6 +45,7 @@ def test_an_inner_segment_in_a_wider_level_is_told_to_ask_for_nothing_more() -> 
     assert advice[3] == (
         "Segments of 2 members in one spine ask for nothing more: each segment of 4 members is in one rack already, and each rack lies in one spine."
     )
+    assert told(nodes("aabb"), (1, "rack"), requiredTopology="rack")[0][3].startswith("Segments of 1 member in one rack ask for nothing more")
     assert "that is the same level" in told(nodes("aabb"), (4, "rack"), (2, "rack"))[0][3]
     assert "the whole gang is in one rack already" in told(nodes("aabb"), (2, "spine"), requiredTopology="rack")[0][3]
 

@@ -135,5 +135,5 @@ def _idle(gang: Gang, segment: Segment) -> Advice:
         level="warning",
         object=gang.demand.segments_object or f"{gang.workload.kind}/{gang.workload.name}",
         field=gang.demand.segments_field or "segments",
-        message=f"Segments of {segment.size} members name no level ({gang.demand.source}): they ask for nothing.",
+        message=f"Segments of {segment.size:,} member{'' if segment.size == 1 else 's'} name no level ({gang.demand.source}): they ask for nothing.",
     )

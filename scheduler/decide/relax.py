@@ -65,7 +65,7 @@ def explained(snapshot: Snapshot, found: Unplaced, again: Again, raw: Raw | None
 def _first(gang: Gang, refused: Sequence[Gang]) -> tuple[Advice, ...]:
     """Say that gangs before this one in the queue may be served first by what is done for it."""
     count = len(refused)
-    who = f"{count} gangs before it in the queue ({names(refused)}) wait" if count > 1 else f"The gang before it ({names(refused)}) waits"
+    who = f"{count:,} gangs before it in the queue ({names(refused)}) wait" if count > 1 else f"The gang before it ({names(refused)}) waits"
     reason = f"{who} for room too" if count else "Gangs before it in the queue are planned again too"
     message = f"{reason} and may take what is offered here: it is what this gang alone needs."
     return (Advice(level="info", object=f"{gang.workload.kind}/{gang.workload.name}", field="", message=message),)
@@ -143,7 +143,7 @@ def lower_minimum(trial: Trial) -> Iterator[Relaxation]:
         middle = (low + high + 1) // 2
         found = Relaxation(
             kind="lowerMinMember",
-            summary=f"lower minMember from {gang.min_member} to {middle}",
+            summary=f"lower minMember from {gang.min_member:,} to {middle:,}",
             changes=lower_min_member(gang, trial.objects, trial.raw, middle),
             harm=(LOWER, gang.min_member - middle),
         )

@@ -20,7 +20,7 @@ from scheduler.decide.relax_trial import Offer, Trial, some
 from scheduler.decide.whatif import WhatIf
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Relaxation
-from scheduler.state.resources import GPU, quantity
+from scheduler.state.resources import GPU, written
 
 FREE: Final = 7
 _OFFERED: Final = 3
@@ -130,15 +130,15 @@ def _summary(ground: Ground, victims: Victims) -> str:
 def _amount(ground: Ground, pods: Sequence[Pod]) -> str:
     gpus = sum(pod.used.amount(GPU) for pod in pods)
     if gpus:
-        return f"{gpus} GPU{'' if gpus == 1 else 's'}"
+        return f"{gpus:,} GPU{'' if gpus == 1 else 's'}"
     name = ground.resources[0]
-    return f"{quantity(name, sum(1 if name == 'pods' else pod.used.amount(name) for pod in pods))} {name}"
+    return f"{written(name, sum(1 if name == 'pods' else pod.used.amount(name) for pod in pods))} {name}"
 
 
 def _named(victims: Victims) -> str:
     """Name the gangs that are disturbed as a whole, and the pods that go alone."""
     together = {pod.uid for company in victims.companies for pod in company.pods}
-    gangs = [f"gang {company.name} with all its {len(company.pods)} pods: {some([p.key for p in company.pods])}" for company in victims.companies]
+    gangs = [f"gang {company.name} with all its {len(company.pods):,} pods: {some([p.key for p in company.pods])}" for company in victims.companies]
     alone = [pod.key for pod in victims.pods if pod.uid not in together]
     loose = [f"pod{'' if len(alone) == 1 else 's'} {some(alone)}"] if alone else []
     return "; ".join([*gangs, *loose])

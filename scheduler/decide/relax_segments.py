@@ -105,7 +105,7 @@ def widen_segments(trial: Trial) -> Iterator[Relaxation]:
             name = key if level is None else level.name if level.name == level.key else f"{spoken(level.name)} ({level.key})"
             found = Relaxation(
                 kind="widenSegments",
-                summary=f"require one {name} for each segment of {segment.size} members instead of one {segment.required}",
+                summary=f"require one {name} for each segment of {_members(segment.size)} instead of one {segment.required}",
                 changes=patches((s.holder, op) for s in _winners(trial) for op in s.widen(layer, key)),
                 harm=(WIDEN, step, layer),
             )
@@ -116,12 +116,17 @@ def widen_segments(trial: Trial) -> Iterator[Relaxation]:
                 break
 
 
+def _members(number: int) -> str:
+    return f"{number:,} member{'' if number == 1 else 's'}"
+
+
 def without_segments(trial: Trial) -> Iterator[Relaxation]:
     """Drop the segments of one layer, the innermost that helps, else all."""
     gang, segments = trial.gang, trial.gang.demand.segments
     single = [{at} for at in reversed(range(len(segments))) if segments[at].required is not None]
     for layers in [*single, *([set(range(len(segments)))] if len(segments) > 1 else [])]:
-        sizes = ", ".join(f"{segments[at].size} members each in one {segments[at].required or 'group'}" for at in sorted(layers))
+        cut = [(segments[at].size, segments[at].required or "group") for at in sorted(layers)]
+        sizes = ", ".join(f"{_members(size)} each in one {level}" for size, level in cut)
         found = Relaxation(
             kind="dropSegments",
             summary=f"ask for no segments of {sizes}",

@@ -18,7 +18,7 @@ function show(node) {
   detail.replaceChildren(line(`${d.node}: ${gpus ? `${d.free} of ${gpus} GPUs free${used}` : "no GPUs"}${d.notes ? `; ${d.notes}` : ""}`));
   detail.append(line(places(node).map(p => p.key ? `${p.level} ${p.domain}` : p.level).join(" > "), true));
   for (const { dataset: s, classList } of node.querySelectorAll(".seat"))
-    detail.append(line(`rank ${s.rank} of ${s.gang}${s.segment ? `, ${s.segment === "-" ? "in no segment" : `segment ${s.segment}`}` : ""}: pod ${s.pod} (${s.role}, ${s.gpus} GPUs)${classList.contains("bound") ? ", running already" : ""}`));
+    detail.append(line(`rank ${s.rank} of ${s.gang}${s.segment ? `, ${s.segment === "-" ? "in no segment" : `segment ${s.segment}`}` : ""}: pod ${s.pod} (${s.role}, ${s.gpus} ${s.gpus === "1" ? "GPU" : "GPUs"})${classList.contains("bound") ? ", running already" : ""}`));
   for (const gang of report.gangs ?? [])
     for (const v of (gang.nodes ?? []).filter(v => v.node === d.node))
       detail.append(line(`${gang.name} ${v.role}: ${v.fits ? "fits" : v.checks.map(c => `${c.check}: ${c.message}`).join("; ")}`, true));

@@ -263,7 +263,7 @@ def test_an_over_committed_node_has_nothing_left_and_it_is_said() -> None:
     world = snapshot(racks(2), [pod("busy", on="r0n0", gpus=9)])
     found = placed(world, gang(pods=1, gpus=1))
     assert on(found) == ["r0n1"]
-    assert any("over-committed (r0n0)" in a.message for a in found.advice)
+    assert any("1 node is over-committed (r0n0)" in a.message for a in found.advice)
 
 
 def test_no_node_that_passes_the_checks_is_another_reason_than_no_room() -> None:

@@ -20,10 +20,14 @@ def idle_segments(topology: Topology, gang: Gang) -> Iterator[Advice]:
             if _holds(topology, other, level):
                 name, within = _name(topology, level), _name(topology, other)
                 why = "that is the same level" if name == within else f"each {within} lies in one {name}"
-                message = f"Segments of {segment.size} members in one {name} ask for nothing more: {whom} is in one {within} already, and {why}."
+                message = f"Segments of {_members(segment.size)} in one {name} ask for nothing more: {whom} is in one {within} already, and {why}."
                 yield Advice(level="info", object=demand.segments_object, field=_field(gang, position), message=message)
                 break
-        around.append((level, f"each segment of {segment.size} members"))
+        around.append((level, f"each segment of {_members(segment.size)}"))
+
+
+def _members(number: int) -> str:
+    return f"{number:,} member{'' if number == 1 else 's'}"
 
 
 def _field(gang: Gang, position: int) -> str:

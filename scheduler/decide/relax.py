@@ -106,7 +106,9 @@ def widen(trial: Trial) -> Iterator[Relaxation]:
     gang, topology = trial.gang, trial.snapshot.topology
     if gang.demand.nvlink == "required":
         wish = replace(gang, demand=replace(gang.demand, nvlink="preferred"))
-        found = Relaxation(kind="widen", summary="prefer one NVLink domain, do not require it", changes=prefer_nvlink(trial.objects), harm=(WIDEN, 1))
+        found = Relaxation(
+            kind="widen", summary="prefer one NVLink domain, do not require it", changes=prefer_nvlink(trial.annotated), harm=(WIDEN, 1)
+        )
         done = trial.checked(found, gang=wish)
         if done is not None:
             yield done
@@ -121,7 +123,7 @@ def widen(trial: Trial) -> Iterator[Relaxation]:
         found = Relaxation(
             kind="widen",
             summary=f"{words} instead of one {gang.demand.required}",
-            changes=require(gang, trial.objects, trial.raw, None if level is None else level.key),
+            changes=require(gang, trial.annotated, trial.raw, None if level is None else level.key),
             harm=(WIDEN, step),
         )
         done = trial.checked(found, gang=replace(gang, demand=replace(gang.demand, required=None if level is None else level.key)))
@@ -144,7 +146,7 @@ def lower_minimum(trial: Trial) -> Iterator[Relaxation]:
         found = Relaxation(
             kind="lowerMinMember",
             summary=f"lower minMember from {gang.min_member:,} to {middle:,}",
-            changes=lower_min_member(gang, trial.objects, trial.raw, middle),
+            changes=lower_min_member(gang, trial.annotated, trial.raw, middle),
             harm=(LOWER, gang.min_member - middle),
         )
         done = trial.checked(found, gang=replace(gang, min_member=middle))

@@ -70,6 +70,16 @@ def objects_of(gang: Gang, raw: Raw | None) -> list[Object]:
     return [Object(raw=document, namespace=gang.namespace) for document in found.values()]
 
 
+def annotated_of(gang: Gang, raw: Raw | None, objects: Sequence[Object]) -> list[Object]:
+    """Return the objects whose annotations speak for the gang: what its pods are made from, and every pod that exists.
+
+    The annotations of pods that run may still be changed, and they count as long as they stand; what their spec says is settled.
+    """
+    known = {id(item.raw) for item in objects}
+    pods = [raw("Pod", gang.namespace, member.pod.name) for member in gang.members] if raw is not None else []
+    return [*objects, *(Object(raw=pod, namespace=gang.namespace) for pod in pods if pod is not None and id(pod) not in known)]
+
+
 def _templated(documents: Iterable[Json]) -> bool:
     """Tell whether a workload with pod templates was found: its pods are made from it and need no change of their own."""
     return any(document.get("kind") != "Pod" and any(pod_specs(document)) for document in documents)

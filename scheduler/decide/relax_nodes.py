@@ -46,9 +46,9 @@ def last_resort(trial: Trial) -> Iterator[Relaxation]:
     nvlink: NvlinkWish = "preferred" if wish.nvlink == "required" else wish.nvlink
     freed = replace(trial.gang, demand=replace(wish, required=None, nvlink=nvlink, segments=()))
     demand = (
-        *require(trial.gang, trial.objects, trial.raw, None),
-        *(prefer_nvlink(trial.objects) if wish.nvlink == "required" else ()),
-        *(drop_segments(trial.gang, trial.objects, trial.raw) if wish.segments else ()),
+        *require(trial.gang, trial.annotated, trial.raw, None),
+        *(prefer_nvlink(trial.annotated) if wish.nvlink == "required" else ()),
+        *(drop_segments(trial.gang, trial.annotated, trial.raw) if wish.segments else ()),
     )
     unnamed = with_shapes(freed, lambda s: replace(s, node_name=None))
     anywhere = with_shapes(freed, lambda s: replace(s, node_name=None, node_selector=(), affinity=None))

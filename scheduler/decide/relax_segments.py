@@ -130,7 +130,7 @@ def without_segments(trial: Trial) -> Iterator[Relaxation]:
         found = Relaxation(
             kind="dropSegments",
             summary=f"ask for no segments of {sizes}",
-            changes=drop_segments(gang, trial.objects, trial.raw, layers),
+            changes=drop_segments(gang, trial.annotated, trial.raw, layers),
             harm=(DROP, len(layers), -min(layers)),
         )
         rows = tuple(s for at, s in enumerate(segments) if at not in layers)
@@ -150,7 +150,7 @@ def drop_segments(gang: Gang, objects: Sequence[Object], raw: Raw | None, layers
 
 
 def _winners(trial: Trial) -> list[_Speaker]:
-    return [s for s in _speakers(trial.gang, trial.objects, trial.raw) if s.layers == trial.gang.demand.segments]
+    return [s for s in _speakers(trial.gang, trial.annotated, trial.raw) if s.layers == trial.gang.demand.segments]
 
 
 def _speakers(gang: Gang, objects: Sequence[Object], raw: Raw | None) -> Iterator[_Speaker]:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, TypeVar
 from scheduler.decide import filters
 from scheduler.decide.arrays import Checks
 from scheduler.decide.rehearsal import Outcome, Rehearsal
-from scheduler.decide.relax_changes import Json, Object, Raw, objects_of
+from scheduler.decide.relax_changes import Json, Object, Raw, annotated_of, objects_of
 from scheduler.decide.relax_disturb import Neighbours
 from scheduler.decide.relax_likewise import likewise, touched
 from scheduler.decide.survey import Survey, survey_of
@@ -77,6 +77,9 @@ class Trial:
     fits: int | None = None
     """The most members that fit, where known."""
     objects: list[Object] = field(default_factory=list)
+    """What its pending pods are made from."""
+    annotated: list[Object] = field(default_factory=list)
+    """Those, and every pod of the gang that exists: the running ones too say by their annotations what the gang demands."""
     neighbours: Neighbours = field(default_factory=Neighbours)
     rehearsal: Rehearsal | None = None
     """What gangs before this one would do; ``None`` where there are none."""
@@ -197,6 +200,7 @@ def trial_of(
     running: AbstractSet[PodUid] | None = None,
 ) -> Trial:
     """Lay a gang out for trials."""
+    objects = objects_of(gang, raw)
     return Trial(
         snapshot=snapshot,
         gang=gang,
@@ -205,7 +209,8 @@ def trial_of(
         purse=Purse(left=tries),
         fits=fits,
         survey=survey_of(snapshot, gang, CHECKS),
-        objects=objects_of(gang, raw),
+        objects=objects,
+        annotated=annotated_of(gang, raw, objects),
         neighbours=neighbours or Neighbours(),
         rehearsal=rehearsal,
         running=running,

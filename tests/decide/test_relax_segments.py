@@ -14,6 +14,7 @@ from scheduler.decide.relax_ways import TRIALS
 from scheduler.solve import engines
 from scheduler.solve.solver import Budget
 from scheduler.state.gang import Demand, Gang, Segment
+from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, Ref
 from scheduler.state.plan import Placed, Plan, Relaxation
 from scheduler.state.snapshot import Snapshot
@@ -84,3 +85,19 @@ def relax_nodes(found: Relaxation, world: Snapshot) -> Snapshot:
     """Add the nodes of an offer to a world."""
     made = [change["create"]["metadata"] for change in found.changes]
     return snapshot([*world.nodes.values(), *(node(m["name"], gpus=8, labels=m["labels"]) for m in made)])
+
+
+def test_pods_that_exist_are_changed_beside_the_workload_that_makes_them() -> None:
+    said = {"annotations": {"coterie.dev/required-topology": "rack"}}
+    who = replace(gang(pods=2, worker=shape(gpus=1)), demand=Demand(required="rack"))
+    first = replace(who.members[0], pod=replace(who.members[0].pod, node=NodeName("n0")))
+    who = replace(who, members=(first, *who.members[1:]))
+    template = {"leaderWorkerTemplate": {"workerTemplate": {"spec": {"containers": []}}}}
+    known: dict[tuple[str, str], dict[str, object]] = {
+        (who.workload.kind, who.workload.name): {"kind": who.workload.kind, "metadata": {"name": who.workload.name, **said}, "spec": template},
+        ("Pod", first.pod.name): {"kind": "Pod", "metadata": {"name": first.pod.name, **said}, "spec": {"containers": []}},
+    }
+    world = snapshot([node("n0", rack="r0", gpus=1), node("n1", rack="r1", gpus=1)], [first.pod])
+    offers = relax(world, who, _again, lambda kind, _namespace, name: known.get((kind, name))).relaxations
+    (widened,) = [one for one in offers if one.kind == "widen"]
+    assert [change["patch"]["kind"] for change in widened.changes] == [who.workload.kind, "Pod"]

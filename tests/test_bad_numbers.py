@@ -66,10 +66,10 @@ def test_a_weight_is_a_whole_number_from_one_to_a_million(value: object) -> None
 
 def test_a_policy_prefers_at_most_sixteen_levels() -> None:
     most = {f"level-{i}": 10 for i in range(16)}
-    assert answer([raw.policy(**most), raw.lws(gpus=1)]).status == "OPTIMAL"
-    field, _, expected = refused([raw.policy(**most, level=10), raw.lws(gpus=1)])
+    assert answer([raw.policy("policy", **most), raw.lws(gpus=1)]).status == "OPTIMAL"
+    field, _, expected = refused([raw.policy("policy", **most, level=10), raw.lws(gpus=1)])
     assert (field, expected.partition(",")[0]) == ("spec.preferredTopology", "a list of at most 16 entries")
-    assert refused([raw.policy(**{f"level-{i}": 10 for i in range(5000)}), raw.lws(gpus=1)])[0] == "spec.preferredTopology"
+    assert refused([raw.policy("policy", **{f"level-{i}": 10 for i in range(5000)}), raw.lws(gpus=1)])[0] == "spec.preferredTopology"
 
 
 def test_a_pod_group_has_at_most_eight_layers_of_segments_as_its_definition_says() -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from scheduler.decide.counting import Ground
 from scheduler.decide.relax_disturb import Ledger
+from scheduler.decide.relax_free_segments import seekers
 from scheduler.decide.relax_search import Search, Victims
 from scheduler.decide.relax_site import Site
 from scheduler.decide.relax_trial import Offer, Trial, some
@@ -30,11 +32,18 @@ _WAITING: Final = 4
 """Gangs that come first and wait for room too, up to which more pods are deleted so that it is enough for them as well."""
 _DOMAINS: Final = 8
 """Domains whose answers are tried where counting alone is no proof."""
+_UNSOUGHT: Final = (
+    "Which running pods could be deleted for its segments was not searched for: too many of them are missing, or they do not share a shape."
+)
 
 
 def free(trial: Trial) -> Iterator[Relaxation]:
     """Offer the least harmful sets of pods to delete, of up to three domains; one where gangs that come first wait for room too."""
     if not _countable(trial):
+        trial.notes += [_UNSOUGHT] if trial.gang.demand.segments else []
+        return
+    if trial.gang.demand.segments and (found := list(_for_segments(trial))):
+        yield from found
         return
     offered, asked = 0, set[int]()
     search, waiting = _search(trial), 0 if trial.rehearsal is None else trial.rehearsal.waiting
@@ -51,6 +60,25 @@ def free(trial: Trial) -> Iterator[Relaxation]:
             yield offer
     if not asked:
         trial.notes += _protected(trial)
+    if offered and _UNSOUGHT in trial.notes:
+        trial.notes.remove(_UNSOUGHT)
+
+
+def _for_segments(trial: Trial) -> Iterator[Relaxation]:
+    """Offer to make room for the segments that are missing, in up to three domains."""
+    waiting = 0 if trial.rehearsal is None else trial.rehearsal.waiting
+    found, sought = list[Relaxation](), False
+    for seeker in seekers(trial):
+        sought = True
+        for victims in islice(seeker.all(), _FEW if waiting else _DOMAINS):
+            done = trial.grown(victims, _no_more, partial(_offer, trial.survey.ground))
+            found += [] if done is None else [done]
+            if len(found) == (_ONE if waiting else _OFFERED):
+                break
+        if found:
+            break
+    trial.notes += [] if sought else [_UNSOUGHT]
+    yield from found
 
 
 def _countable(trial: Trial) -> bool:

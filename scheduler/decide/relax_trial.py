@@ -99,7 +99,7 @@ class Trial:
 
     def holds(self, change: WhatIf, gang: Gang | None = None) -> bool:
         """Tell whether the gang fits on a changed cluster, no gang before it asked; the cluster is made only where a trial is left."""
-        return self.purse.open and self.place(change.of(self.snapshot), _weightless(gang or self.gang)) is not None
+        return self.purse.open and self.place(change.of(self.snapshot), weightless(gang or self.gang)) is not None
 
     def writable(self, changes: Sequence[Json]) -> bool:
         """Tell whether a relaxation can be offered: its changes are known, or there are no raw objects to write them for."""
@@ -112,7 +112,7 @@ class Trial:
         gang comes before.
         """
         self.last = None
-        what, who = change or WhatIf(), _weightless(gang or self.gang)
+        what, who = change or WhatIf(), weightless(gang or self.gang)
         if not self.writable(found.changes):
             return None
         if not counted and not self.holds(what, who):
@@ -147,7 +147,7 @@ class Trial:
         found, change = offer(first)
         if self.checked(found, change=change, gang=gang, counted=counted) is not None:
             return found
-        latest, taken, who = first, set[str](), _weightless(gang or self.gang)
+        latest, taken, who = first, set[str](), weightless(gang or self.gang)
 
         def grow(seen: Snapshot) -> WhatIf | None:
             nonlocal latest
@@ -181,7 +181,7 @@ def _shared(found: Relaxation, taken: set[str]) -> Relaxation:
     return replace(found, summary=f"{found.summary}; a part of it goes to {who} before it")
 
 
-def _weightless(gang: Gang) -> Gang:
+def weightless(gang: Gang) -> Gang:
     """Return the gang without weights: whether it fits does not depend on them, and no search for the least cost is made."""
     demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
     return replace(gang, demand=demand)

@@ -92,7 +92,7 @@ def test_pods_that_exist_are_changed_beside_the_workload_that_makes_them() -> No
     who = replace(gang(pods=2, worker=shape(gpus=1)), demand=Demand(required="rack"))
     first = replace(who.members[0], pod=replace(who.members[0].pod, node=NodeName("n0")))
     who = replace(who, members=(first, *who.members[1:]))
-    template = {"leaderWorkerTemplate": {"workerTemplate": {"spec": {"containers": []}}}}
+    template: dict[str, object] = {"leaderWorkerTemplate": {"workerTemplate": {"spec": {"containers": []}}}}
     known: dict[tuple[str, str], dict[str, object]] = {
         (who.workload.kind, who.workload.name): {"kind": who.workload.kind, "metadata": {"name": who.workload.name, **said}, "spec": template},
         ("Pod", first.pod.name): {"kind": "Pod", "metadata": {"name": first.pod.name, **said}, "spec": {"containers": []}},

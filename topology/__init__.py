@@ -8,7 +8,7 @@ from topology.columns import Column
 from topology.doubts import TopologyWarning
 from topology.objects import levels_of
 from topology.tree import Topology, build
-from topology.vocabulary import GPU_CLIQUE, GPU_PRODUCT, HOSTNAME, REGION, VOCABULARIES, ZONE, CustomLevel, Level, Vocabulary, spoken
+from topology.vocabulary import GPU_CLIQUE, GPU_PRODUCT, HOSTNAME, REGION, VOCABULARIES, ZONE, CustomLevel, Level, Vocabulary, key_of, spoken
 from topology.weights import default_weights
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Vocabulary",
     "build",
     "default_weights",
+    "key_of",
     "levels_of",
     "spoken",
 ]

@@ -21,6 +21,8 @@ CUSTOM: Final = "custom"
 """Vocabulary of the levels that a configuration or a topology object of another scheduler names."""
 
 _TIERS: Final = ("rack", "spine", "core")
+_USUAL: Final = ("GFD", "topograph v1", "well known")
+"""Vocabularies whose keys are offered where nodes carry none that has the level."""
 _STEP: Final = 1000
 _WIDTHS: Final[Mapping[str, int]] = {"host": 0, "nvlink-sub": 1 * _STEP, "nvlink": 2 * _STEP, "zone": 2000 * _STEP, "region": 2001 * _STEP}
 _RACK_WIDTH: Final = 10 * _STEP
@@ -74,6 +76,11 @@ class Series:
         """Return the numbers of the carried keys, nearest tier first."""
         ends = (key.removeprefix(self.prefix) for key in carried if key.startswith(self.prefix))
         return sorted((int(end) for end in ends if _NUMBER.fullmatch(end)), reverse=self.top_first)
+
+    def key_of(self, name: str) -> str | None:
+        """Return the key of a fabric tier by its level name; ``None`` where numbers count from the top, or it is no tier."""
+        tier = _TIERS.index(name) if name in _TIERS else int(name.removeprefix("tier-")) if _TIER_NAME.fullmatch(name) else None
+        return None if tier is None or self.top_first else f"{self.prefix}{tier}"
 
     def named(self, carried: Iterable[str]) -> list[tuple[str, str]]:
         """Return (name, key) of the carried keys, widest first."""
@@ -192,6 +199,18 @@ def level_width(name: str) -> int | None:
 def spoken(name: str) -> str:
     """Return what a sentence calls a domain of the level of this name: ``rack``, ``NVLink domain``."""
     return name.replace("nvlink", "NVLink") + " domain" if name in ("nvlink", "nvlink-sub") else name
+
+
+def key_of(name: str, carried: Iterable[str]) -> str | None:
+    """Return the label key that would carry a level of this name: of a vocabulary in use, else of a usual one; ``None`` where none has it."""
+    keys = set(carried)
+    used = [v for v in VOCABULARIES if v.levels(keys)]
+    for vocabulary in (*used, *(v for name in _USUAL for v in VOCABULARIES if v.name == name)):
+        tier = None if vocabulary.series is None else vocabulary.series.key_of(name)
+        found = next((key for level, key in vocabulary.rows if level == name), tier)
+        if found is not None:
+            return found
+    return None
 
 
 def level_of(key: str, name: str, vocabulary: str) -> Level:

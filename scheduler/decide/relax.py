@@ -16,7 +16,7 @@ from typing import Final
 from scheduler.decide.joint_plans import names
 from scheduler.decide.rehearsal import Again, Rehearsal, anew
 from scheduler.decide.relax_changes import Raw
-from scheduler.decide.relax_demand import lower_min_member, prefer_nvlink, require
+from scheduler.decide.relax_demand import lower_min_member, prefer_nvlink, require, said, steps
 from scheduler.decide.relax_disturb import Neighbours
 from scheduler.decide.relax_free import free
 from scheduler.decide.relax_nodes import add_nodes, last_resort
@@ -28,7 +28,6 @@ from scheduler.state.gang import Advice, Gang
 from scheduler.state.ids import PodUid
 from scheduler.state.plan import Relaxation, Unplaced
 from scheduler.state.snapshot import Snapshot
-from topology import spoken
 
 __all__ = ["KINDS", "TRIES", "Neighbours", "Offers", "Raw", "TryPlace", "explained", "relax"]
 
@@ -114,15 +113,12 @@ def widen(trial: Trial) -> Iterator[Relaxation]:
             yield done
     if gang.demand.required is None:
         return
-    own = topology.resolve(gang.demand.required)
-    near = topology.nearest(gang.demand.required) if own is None else None
-    steps = [level.key for level in topology.wider(own.key)] if own is not None else [near] if near else []
-    for step, key in enumerate([*steps, None], start=1):
+    for step, key in enumerate([*steps(topology, gang.demand.required), None], start=1):
         level = None if key is None else topology.resolve(key)
-        words = "require no level" if level is None else f"require one {spoken(level.name)}" + ("" if level.name == level.key else f" ({level.key})")
+        words = "require no level" if key is None else f"require one {said(topology, key)}"
         found = Relaxation(
             kind="widen",
-            summary=f"{words} instead of one {gang.demand.required}",
+            summary=f"{words} instead of one {said(topology, gang.demand.required)}",
             changes=require(gang, trial.annotated, trial.raw, None if level is None else level.key),
             harm=(WIDEN, step),
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler.decide.relax_changes import MIN_MEMBER, NVLINK, REQUIRED, Json, Object, Raw, annotation_maps, escape
 from scheduler.state.gang import Gang
+from topology import Topology, spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,24 @@ def lower_min_member(gang: Gang, objects: Sequence[Object], raw: Raw | None, num
         if isinstance(_value(holder.raw, path), int):
             return (holder.patch([{"op": "replace", "path": path, "value": number}]),)
     return ()
+
+
+def said(topology: Topology, name: str) -> str:
+    """Return what a sentence calls a level, however it was written: its name with its key, or the word as it is where no node carries it."""
+    level = topology.resolve(name)
+    if level is None:
+        return name
+    return level.name if level.name == level.key else f"{spoken(level.name)} ({level.key})"
+
+
+def steps(topology: Topology, name: str) -> list[str]:
+    """Return the keys of the levels to ask for instead, nearest first: the wider ones, or what was probably meant and the wider ones."""
+    own = topology.resolve(name)
+    if own is not None:
+        return [level.key for level in topology.wider(own.key)]
+    near = topology.nearest(name)
+    meant = None if near is None else topology.resolve(near)
+    return [] if meant is None else [meant.key, *(level.key for level in topology.wider(meant.key))]
 
 
 def annotate(item: Object, key: str, value: str) -> Json:

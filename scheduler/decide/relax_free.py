@@ -32,15 +32,13 @@ _WAITING: Final = 4
 """Gangs that come first and wait for room too, up to which more pods are deleted so that it is enough for them as well."""
 _DOMAINS: Final = 8
 """Domains whose answers are tried where counting alone is no proof."""
-_UNSOUGHT: Final = (
-    "Which running pods could be deleted for its segments was not searched for: too many of them are missing, or they do not share a shape."
-)
+_UNSOUGHT: Final = "Running pods to delete for its segments were not searched for: too many segments are missing, or too many shapes of pods."
 
 
 def free(trial: Trial) -> Iterator[Relaxation]:
     """Offer the least harmful sets of pods to delete, of up to three domains; one where gangs that come first wait for room too."""
     if not _countable(trial):
-        trial.notes += [_UNSOUGHT] if trial.gang.demand.segments else []
+        trial.notes += _unsought(trial)
         return
     if trial.gang.demand.segments and (found := list(_for_segments(trial))):
         yield from found
@@ -77,8 +75,14 @@ def _for_segments(trial: Trial) -> Iterator[Relaxation]:
                 break
         if found:
             break
-    trial.notes += [] if sought else [_UNSOUGHT]
+    trial.notes += [] if sought else _unsought(trial)
     yield from found
+
+
+def _unsought(trial: Trial) -> list[str]:
+    """Say that no pods were searched for; nothing where none would help, as nodes do not carry the level, or segments ask for nothing."""
+    wanted = [segment.required for segment in trial.gang.demand.segments if segment.required is not None]
+    return [_UNSOUGHT] if wanted and all(trial.snapshot.topology.resolve(name) is not None for name in wanted) else []
 
 
 def _countable(trial: Trial) -> bool:

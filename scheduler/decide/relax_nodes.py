@@ -54,11 +54,11 @@ def last_resort(trial: Trial) -> Iterator[Relaxation]:
     anywhere = with_shapes(freed, lambda s: replace(s, node_name=None, node_selector=(), affinity=None))
     for gang, edits, words in (
         (trial.gang, [], ""),
-        (unnamed, [drop_node_name], "drop the required levels and node"),
-        (anywhere, [drop_node_name, drop_selection], "drop the required levels, nodeSelector and node affinity"),
+        (unnamed, [drop_node_name], _dropping(trial.gang, selection=False)),
+        (anywhere, [drop_node_name, drop_selection], _dropping(trial.gang, selection=True)),
     ):
         changes = (*demand, *on_pod_specs(trial.objects, several(edits))) if words else ()
-        if words and trial.raw is not None and _dropped(trial.gang) and not changes:
+        if words and trial.raw is not None and not changes:
             return
         found = next(_resorts(trial, gang, changes, words), None)
         if found is not None:
@@ -76,7 +76,7 @@ def _resorts(trial: Trial, gang: Gang, changes: tuple[Json, ...], words: str) ->
     asking = trial.on(trial.snapshot, gang)
     for way in ways(asking, own=True):
         offer = partial(_offer, trial, True, changes)
-        saying = replace(way, site=replace(way.site, words=f", and {words}")) if words else way
+        saying = replace(way, beside=f", and {words}") if words else way
         for start in (saying, _plenty(trial, saying)):
             found = None if start is None else trial.grown(start, partial(_more, True), offer, gang=gang, counted=start.held or _counted(trial, gang))
             yield from [] if found is None else [found]
@@ -97,19 +97,29 @@ def _more(own: bool, later: Trial, way: Way) -> Way | None:
     if further is None or any(node.name != "added" for node in further.nodes):
         return None
     words = way.site.words if further.site.words in way.site.words else f"{way.site.words} and{further.site.words}"
-    return Way(site=replace(way.site, words=words), nodes=(*way.nodes, *further.nodes))
+    return replace(way, site=replace(way.site, words=words), nodes=(*way.nodes, *further.nodes), held=False)
 
 
-def _dropped(gang: Gang) -> bool:
-    wish = gang.demand
-    return bool(wish.required or wish.segments or wish.nvlink == "required" or any(m.pod.shape.node_name is not None for m in gang.pending))
+def _dropping(gang: Gang, *, selection: bool) -> str:
+    """Say which demands are dropped; nothing where there are none."""
+    wish, shapes = gang.demand, [m.pod.shape for m in gang.pending]
+    rows = (
+        ("the required level", wish.required is not None),
+        ("the required NVLink domain", wish.nvlink == "required"),
+        ("the segments", bool(wish.segments)),
+        ("nodeName", any(shape.node_name is not None for shape in shapes)),
+        ("nodeSelector", selection and any(shape.node_selector for shape in shapes)),
+        ("the required node affinity", selection and any(shape.affinity is not None for shape in shapes)),
+    )
+    *before, last = [words for words, there in rows if there] or [""]
+    return f"drop {', '.join(before)} and {last}" if before else f"drop {last}" if last else ""
 
 
 def _offer(trial: Trial, own: bool, changes: tuple[Json, ...], way: Way) -> Offer:
     nodes = numbered(trial.snapshot, way.nodes)
     offer = Relaxation(
         kind="addNodes",
-        summary=f"add {_described(nodes)}{way.site.words} ({some([n.name for n in nodes])})",
+        summary=f"add {_described(nodes)}{way.site.words} ({some([n.name for n in nodes])}){way.beside}",
         changes=(*changes, *({"create": manifest(node)} for node in nodes)),
         harm=(ADD, len(nodes), int(own)),
     )

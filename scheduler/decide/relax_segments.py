@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scheduler.decide.relax_changes import SEGMENTS, SLICES, Json, Object, Raw, annotation_maps, escape
-from scheduler.decide.relax_demand import patches, pod_group_of
+from scheduler.decide.relax_demand import patches, pod_group_of, said, steps
 from scheduler.decide.relax_trial import Trial
 from scheduler.state.gang import Gang, Segment
 from scheduler.state.plan import Relaxation
-from topology import spoken
 
 WIDEN: Final = 3
 DROP: Final = 4
@@ -98,14 +97,11 @@ def widen_segments(trial: Trial) -> Iterator[Relaxation]:
     for layer, segment in enumerate(gang.demand.segments):
         if segment.required is None:
             continue
-        own = topology.resolve(segment.required)
-        near = topology.nearest(segment.required) if own is None else None
-        for step, key in enumerate([level.key for level in topology.wider(own.key)] if own is not None else [near] if near else [], start=1):
-            level = topology.resolve(key)
-            name = key if level is None else level.name if level.name == level.key else f"{spoken(level.name)} ({level.key})"
+        was = said(topology, segment.required)
+        for step, key in enumerate(steps(topology, segment.required), start=1):
             found = Relaxation(
                 kind="widenSegments",
-                summary=f"require one {name} for each segment of {_members(segment.size)} instead of one {segment.required}",
+                summary=f"require one {said(topology, key)} for each segment of {_members(segment.size)} instead of one {was}",
                 changes=patches((s.holder, op) for s in _winners(trial) for op in s.widen(layer, key)),
                 harm=(WIDEN, step, layer),
             )
@@ -125,7 +121,7 @@ def without_segments(trial: Trial) -> Iterator[Relaxation]:
     gang, segments = trial.gang, trial.gang.demand.segments
     single = [{at} for at in reversed(range(len(segments))) if segments[at].required is not None]
     for layers in [*single, *([set(range(len(segments)))] if len(segments) > 1 else [])]:
-        cut = [(segments[at].size, segments[at].required or "group") for at in sorted(layers)]
+        cut = [(segments[at].size, said(trial.snapshot.topology, segments[at].required or "group")) for at in sorted(layers)]
         sizes = ", ".join(f"{_members(size)} each in one {level}" for size, level in cut)
         found = Relaxation(
             kind="dropSegments",

@@ -16,7 +16,7 @@ from scheduler.state.ids import NodeName
 from scheduler.state.objects import Node, Requirement, Shape
 from scheduler.state.resources import PODS, Resources, quantity, total
 from scheduler.state.snapshot import Snapshot
-from topology import HOSTNAME, spoken
+from topology import HOSTNAME, key_of, spoken
 
 NEW: Final = "added-"
 NOWHERE: Final = np.zeros(0, dtype=np.int64)
@@ -51,17 +51,26 @@ def sites_of(snapshot: Snapshot, survey: Survey) -> Iterator[Site]:
         labels = labels_of(snapshot, group)
         new = {key: "added" for key in inner if key not in labels}
         yield Site(labels={**labels, **new}, words=f" in {spoken(group.name)} {group.domain}{in_new(new)}", nodes=group.nodes, most=most)
-    if not survey.pinned:
-        keys = (*survey.keys, *([survey.unknown] if survey.unknown else []), *inner)
+    unknown = None if survey.unknown is None else label_key(snapshot, survey.unknown)
+    if not survey.pinned and (unknown is not None or survey.unknown is None):
+        keys = (*survey.keys, *([unknown] if unknown else []), *inner)
         new = {key: "added" for key in keys if key != HOSTNAME}
         yield Site(labels=new, words=in_new(new), nodes=NOWHERE, alone=hosts)
 
 
 def _segment_keys(snapshot: Snapshot, survey: Survey) -> list[str]:
-    """Return the label keys of the levels that segments require; a level that no node carries as it was written."""
+    """Return the label keys of the levels that segments require, as far as there are any."""
     wanted = [segment.required for segment in survey.gang.demand.segments if segment.required is not None]
-    keys = [level.key if (level := snapshot.topology.resolve(name)) is not None else name for name in wanted]
+    keys = [key for name in wanted if (key := label_key(snapshot, name)) is not None]
     return [key for key in dict.fromkeys(keys) if key != HOSTNAME]
+
+
+def label_key(snapshot: Snapshot, name: str) -> str | None:
+    """Return the label key of a level as a demand names it; ``None`` where it is neither a level name nor looks like a key."""
+    level = snapshot.topology.resolve(name)
+    if level is not None:
+        return level.key
+    return name if "/" in name else key_of(name, snapshot.topology.carried)
 
 
 def in_new(labels: Mapping[str, str]) -> str:

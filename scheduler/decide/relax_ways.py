@@ -29,6 +29,8 @@ class Way:
 
     site: Site
     nodes: tuple[Node, ...]
+    beside: str = ""
+    """What is asked beside the nodes, in words."""
     held: bool = False
     """Whether a trial placement has shown that they are enough, where no gang comes before."""
 

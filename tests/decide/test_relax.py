@@ -110,7 +110,7 @@ def test_the_required_level_is_widened_one_step_where_that_is_enough_and_the_cha
     nodes = [node(f"n{i}", rack=f"r{i}", spine="s") for i in range(2)]
     who = gang(pods=2, demand=Demand(required="rack"))
     (found,) = _offers(snapshot(nodes), who, _raw(_manifest(required_topology="rack")), kind="widen")
-    assert found.summary == "require one spine (fabric.topograph.run/tier-1) instead of one rack"
+    assert found.summary == "require one spine (fabric.topograph.run/tier-1) instead of one rack (fabric.topograph.run/tier-0)"
     (change,) = found.changes
     assert change["ops"] == [
         {"op": "replace", "path": "/metadata/annotations/coterie.dev~1required-topology", "value": "fabric.topograph.run/tier-1"}
@@ -228,3 +228,28 @@ def test_the_names_of_annotations_are_those_of_the_edge() -> None:
     assert tuple((row.size, row.level, row.alone) for row in edge.SEGMENTS) == relax_changes.SEGMENTS
     assert relax_changes.SLICES == names.KUEUE_SLICES
     assert (relax_changes.NVLINK, relax_changes.MIN_MEMBER) == (names.NVLINK, names.MIN_MEMBER)
+
+
+def _levels(level: str) -> list[Relaxation]:
+    nodes = [node(f"n{at}", rack=f"r{at}", spine="s0", gpus=2) for at in range(3)]
+    return _offers(snapshot(nodes), gang(pods=3, worker=shape(gpus=2), demand=Demand(required=level)))
+
+
+@pytest.mark.parametrize(
+    ("level", "key"),
+    [("nvlink", "accelerator.topograph.run/domain"), ("core", "fabric.topograph.run/tier-2"), ("example.com/row", "example.com/row")],
+)
+def test_new_nodes_carry_the_label_key_of_a_level_that_no_node_carries(level: str, key: str) -> None:
+    (found,) = [one for one in _levels(level) if one.kind == "addNodes"]
+    assert all(change["create"]["metadata"]["labels"][key] == "added" for change in found.changes)
+
+
+def test_a_misspelt_level_is_corrected_or_widened_and_never_becomes_a_label() -> None:
+    assert [(one.kind, one.summary) for one in _levels("spin")] == [("widen", "require one spine (fabric.topograph.run/tier-1) instead of one spin")]
+    assert [one.summary for one in _levels("raack")] == ["require one spine (fabric.topograph.run/tier-1) instead of one raack"]
+
+
+def test_what_is_dropped_beside_new_nodes_is_what_the_gang_demands() -> None:
+    who = gang(pods=2, worker=shape(gpus=4, node_name=NodeName("n1")), demand=Demand(required="raack"))
+    (found,) = _offers(snapshot([node("n1", rack="r0", gpus=2)]), who, kind="addNodes")
+    assert found.summary.endswith("(added-1, added-2), and drop the required level and nodeName")

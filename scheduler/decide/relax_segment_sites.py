@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from scheduler.decide.counting import Ints
-from scheduler.decide.relax_templates import Site, in_new, labels_of, sites_of
+from scheduler.decide.relax_templates import Site, each, in_new, labels_of, sites_of
 from scheduler.decide.survey import Group, Survey, singly
 from scheduler.state.gang import Segment
+from scheduler.state.objects import Node
 from scheduler.state.snapshot import Snapshot
 from topology import HOSTNAME, Level, spoken
 
@@ -24,6 +26,9 @@ _GROUPS: Final = 3
 _JOINED: Final = 3
 """Domains of one layer of segments, in each of these, that nodes may join."""
 
+_SPREAD: Final = 256
+"""Missing segments up to which nodes are spread over domains."""
+
 
 def places(snapshot: Snapshot, survey: Survey) -> Iterator[Site]:
     """Yield places for new nodes, those first where domains of the segments' level lack least of one more segment, then new domains."""
@@ -31,6 +36,35 @@ def places(snapshot: Snapshot, survey: Survey) -> Iterator[Site]:
         if len(site.nodes):
             yield from _joined(snapshot, survey, site)
         yield site
+
+
+def spread(snapshot: Snapshot, survey: Survey, site: Site, like: Node) -> list[tuple[Group, Node]]:
+    """Return nodes that complete as many segments as are missing, each in the domain where that takes fewest; empty where that is not counted.
+
+    It is for pods of one shape in one layer of segments; where members run, they have settled some domains.
+    """
+    roles, layers = survey.ground.roles, survey.gang.demand.segments
+    alike = len({role.shape for role in roles}) == 1
+    level = snapshot.topology.resolve(layers[0].required or "") if len(layers) == 1 and alike and not survey.gang.fixed else None
+    holds = each(like, roles[0].shape) if level is not None else 0
+    if level is None or level.key not in site.labels or holds < 1:
+        return []
+    size = layers[0].size
+    members = np.minimum(singly(survey.ground)[0], sum(role.count for role in roles))
+    groups = _nearest(snapshot, survey, site, members, (layers[0], level))
+    rooms = [int(members[group.nodes].sum()) for group in groups]
+    missing = -(-survey.ground.need // size) - sum(room // size for room in rooms)
+    lacking = [(-(-(size - room % size) // holds), at) for at, room in enumerate(rooms)]
+    if not groups or not 1 < missing <= _SPREAD:
+        return []
+    found: list[tuple[Group, Node]] = []
+    heapify(lacking)
+    for _ in range(missing):
+        number, at = heappop(lacking)
+        made = replace(like, labels={**like.labels, **labels_of(snapshot, groups[at])})
+        found += [(groups[at], made)] * number
+        heappush(lacking, (-(-size // holds), at))
+    return found
 
 
 def _joined(snapshot: Snapshot, survey: Survey, site: Site) -> Iterator[Site]:

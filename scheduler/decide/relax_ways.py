@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from scheduler.decide.relax_least import Least
-from scheduler.decide.relax_segment_sites import places
+from scheduler.decide.relax_segment_sites import places, spread
 from scheduler.decide.relax_templates import NOWHERE, Site, numbered, sites_of
-from scheduler.decide.relax_trial import Trial
+from scheduler.decide.relax_trial import Trial, some
 from scheduler.decide.whatif import WhatIf
 from scheduler.state.objects import Node
+from topology import spoken
 
 TRIALS: Final = 12
 """Trial placements that finding the number of nodes may cost."""
@@ -68,10 +69,22 @@ class _Trials:
             alone = self.least.least(replace(site, nodes=NOWHERE, most=0), None) or ()
             first = Way(site=site, nodes=fewest)
             whole = replace(first, nodes=alone) if len(alone) > len(fewest) else first
+            best = self._spread(first) if best is None and largest is None else best
             best = self._fewest(first, whole) if best is None else self._fewer(first, whole, best)
             largest = largest or whole
         if best is not None or largest is not None:
             yield best or largest  # type: ignore[misc]
+
+    def _spread(self, first: Way) -> Way | None:
+        """Return nodes in several domains of the segments' level, where they hold."""
+        base = next(sites_of(self.trial.snapshot, self.trial.survey))
+        rows = spread(self.trial.snapshot, self.trial.survey, base, first.nodes[0])
+        names = sorted({group.domain for group, _ in rows})
+        if len(names) < 2:  # noqa: PLR2004 - one domain is a place of its own
+            return None
+        words = f" in {spoken(rows[0][0].name)}s {some(names)}"
+        way = replace(first, site=replace(base, words=words), nodes=tuple(node for _, node in rows), held=True)
+        return way if self._holds(way) else None
 
     def _fewest(self, first: Way, whole: Way) -> Way | None:
         """Return the way with the fewest nodes between two, looked for from the small end."""

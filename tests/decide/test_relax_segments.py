@@ -43,7 +43,7 @@ def _added(offers: Sequence[Relaxation]) -> list[dict[str, str]]:
 
 def test_nodes_join_a_domain_that_lacks_least_of_a_segment() -> None:
     nodes = [node("a", rack="r0", gpus=4), node("b", rack="r1", gpus=2), node("c", rack="r1", gpus=4)]
-    labels = _added(_offers(snapshot(nodes), _gang(8, 2, Segment(size=4, required="rack")), "addNodes"))
+    labels = _added(_offers(snapshot(nodes), _gang(4, 2, Segment(size=4, required="rack")), "addNodes"))
     assert [one[RACK] for one in labels] == ["r1"] * len(labels)
 
 
@@ -101,3 +101,10 @@ def test_pods_that_exist_are_changed_beside_the_workload_that_makes_them() -> No
     offers = relax(world, who, _again, lambda kind, _namespace, name: known.get((kind, name))).relaxations
     (widened,) = [one for one in offers if one.kind == "widen"]
     assert [change["patch"]["kind"] for change in widened.changes] == [who.workload.kind, "Pod"]
+
+
+def test_nodes_are_spread_over_the_domains_that_lack_least_of_a_segment() -> None:
+    nodes = [node(f"n{at}", rack=f"r{at}", gpus=gpus) for at, gpus in enumerate((6, 6, 6, 2))]
+    (found,) = _offers(snapshot(nodes), _gang(12, 2, Segment(size=4, required="rack")), "addNodes")
+    assert sorted(labels[RACK] for labels in _added([found])) == ["r0", "r1", "r2"]
+    assert "in racks r0, r1, r2 (" in found.summary

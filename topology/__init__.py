@@ -8,10 +8,24 @@ from topology.columns import Column
 from topology.doubts import TopologyWarning
 from topology.objects import levels_of
 from topology.tree import Topology, build
-from topology.vocabulary import GPU_CLIQUE, GPU_PRODUCT, HOSTNAME, REGION, VOCABULARIES, ZONE, CustomLevel, Level, Vocabulary, key_of, spoken
+from topology.vocabulary import (
+    FABRIC_TIERS,
+    GPU_CLIQUE,
+    GPU_PRODUCT,
+    HOSTNAME,
+    REGION,
+    VOCABULARIES,
+    ZONE,
+    CustomLevel,
+    Level,
+    Vocabulary,
+    key_of,
+    spoken,
+)
 from topology.weights import default_weights
 
 __all__ = [
+    "FABRIC_TIERS",
     "GPU_CLIQUE",
     "GPU_PRODUCT",
     "HOSTNAME",

@@ -15,6 +15,8 @@ Dimension = Literal["place", "fabric", "nvlink", "host", "custom"]
 REGION: Final = "topology.kubernetes.io/region"
 ZONE: Final = "topology.kubernetes.io/zone"
 HOSTNAME: Final = "kubernetes.io/hostname"
+FABRIC_TIERS: Final = tuple(f"fabric.topograph.run/tier-{tier}" for tier in range(3))
+"""Rack, spine and core in the labels of topograph v1."""
 GPU_PRODUCT: Final = "nvidia.com/gpu.product"
 GPU_CLIQUE: Final = "nvidia.com/gpu.clique"
 CUSTOM: Final = "custom"

@@ -16,11 +16,9 @@ from scheduler.state.ids import GangKey, NodeName, PodUid
 from scheduler.state.objects import Node, Pod, Ref, Shape
 from scheduler.state.resources import CPU, GPU, MEMORY, PODS, Resources
 from scheduler.state.snapshot import Snapshot
-from topology import HOSTNAME, ZONE, build
+from topology import FABRIC_TIERS, HOSTNAME, ZONE, build
 
-RACK: Final = "fabric.topograph.run/tier-0"
-SPINE: Final = "fabric.topograph.run/tier-1"
-CORE: Final = "fabric.topograph.run/tier-2"
+RACK, SPINE, CORE = FABRIC_TIERS
 GPUS: Final = 8
 _GIB: Final = 2**30
 _NODE: Final = Resources({CPU: 192_000, MEMORY: 1_900 * _GIB, GPU: GPUS, PODS: 110})

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-RACK: Final = "fabric.topograph.run/tier-0"
-SPINE: Final = "fabric.topograph.run/tier-1"
-CLIQUE: Final = "nvidia.com/gpu.clique"
-HOST: Final = "kubernetes.io/hostname"
+from topology import FABRIC_TIERS, GPU_CLIQUE, HOSTNAME
+
+RACK, SPINE, _ = FABRIC_TIERS
+CLIQUE: Final = GPU_CLIQUE
+HOST: Final = HOSTNAME
 ROW: Final = "example.com/row"
 """A key of no vocabulary: its domains follow no tree."""
 NAMES: Final = {RACK: "rack", SPINE: "spine", CLIQUE: "nvlink", HOST: "host"}

@@ -54,7 +54,7 @@ def amount(name: str, number: int) -> str:
 
 
 def refusals(row: RoomRow) -> str:
-    """Write how many nodes each check refuses, and how many lack a label: ``TaintToleration 2, missing nvidia.com/gpu.clique 8``."""
+    """Write how many nodes each check refuses, and how many lack a label: ``TaintToleration 2, missing KEY 8``."""
     found = {**row.checks, **{f"missing {key}": number for key, number in row.unlabelled.items()}}
     return ", ".join(f"{what} {number:,}" for what, number in found.items())
 

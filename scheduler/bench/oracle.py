@@ -16,7 +16,6 @@ from typing import Final
 from scheduler.bench.small import CLIQUE, HOST, PODS, SmallWorld
 from topology import build, default_weights
 
-MOST_MEMBERS: Final = 7
 MOST_SHAPES: Final = 3
 NVLINK_PREFERENCE: Final = 100
 _BITS: Final = 3

@@ -20,8 +20,6 @@ from topology import spoken
 
 TRIALS: Final = 12
 """Trial placements that finding the number of nodes may cost."""
-_KEPT: Final = 1
-"""Trials that are left for the way that is offered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

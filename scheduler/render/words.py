@@ -7,6 +7,7 @@ from typing import Final
 
 from scheduler.report import AdviceRow, GangReport, Level, PlacementReport, RoomRow
 from scheduler.state.resources import MEMORY, written
+from topology import spoken
 
 ROOMS_SHOWN: Final = 10
 """Rooms that a person is shown; JSON holds all."""
@@ -33,8 +34,8 @@ def count(number: int, noun: str) -> str:
 
 def domains(number: int, level: str) -> str:
     """Write a number of domains of a level: ``2 racks``, ``1 NVLink domain``, ``3 domains of example.com/pod``."""
-    if level.startswith("nvlink"):
-        return count(number, level.replace("nvlink", "NVLink") + " domain")
+    if spoken(level) != level:
+        return count(number, spoken(level))
     return count(number, level) if level.isalpha() else f"{count(number, 'domain')} of {level}"
 
 

@@ -14,10 +14,11 @@ from scheduler.solve.coupled import sharpen
 from scheduler.solve.holding import holdings
 from scheduler.solve.holding import sharpen as whole_segments
 from scheduler.solve.instance import Instance, instance
-from scheduler.solve.problem import Ints, LevelColumn, Problem, Rows
+from scheduler.solve.problem import Ints, Problem
 from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.solver import Budget, Exact, Start, Tree
 from scheduler.solve.spread import spread
+from scheduler.solve.within import within
 
 PROVED: Final = ("core", "extras", "cost")
 SUMS: Final = "no domain has room enough"
@@ -221,29 +222,11 @@ def core_of(problem: Problem, loads: tuple[Load, ...]) -> tuple[Load, ...] | Non
     """Return the cheapest core that best fit finds among the pods of a placement, ``None`` where it holds none."""
     if not loads:
         return None
-    classes = np.array([load.node_class for load in loads], dtype=np.int64)
-    roles = len(problem.count)
-    inner = Problem(
-        count=problem.count,
-        must=problem.must,
-        need=problem.core,
-        request=np.eye(roles, dtype=np.int64),  # one slot per pod placed: a core is a part of the placement
-        conflict=np.zeros((roles, roles), dtype=np.bool_),
-        nodes=np.array([load.nodes for load in loads], dtype=np.int64),
-        free=np.array([load.pods for load in loads], dtype=np.int64),
-        allowed=np.ones((roles, len(loads)), dtype=np.bool_),
-        occupied_host=problem.occupied_host[classes],
-        levels=tuple(_rows(v, classes) for v in problem.levels),
-        worth=Rows.of(tuple(problem.worth[c] for c in classes.tolist())),
-    )
+    inner = within(problem, loads)
     known = instance(inner)
     found = (greedy.search(known, want) for want in _cores(problem))
     best = min((f for f in found if f is not None), key=lambda f: costs.cost(inner, f), default=None)
-    return None if best is None else tuple(replace(load, node_class=int(classes[load.node_class])) for load in best)
-
-
-def _rows(level: LevelColumn, classes: Ints) -> LevelColumn:
-    return replace(level, domain=level.domain[classes], required=False)
+    return None if best is None else tuple(replace(load, node_class=loads[load.node_class].node_class) for load in best)
 
 
 def _only(known: Instance, bound: Bounds, most: int) -> Instance:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from ortools.sat.python import cp_model
@@ -14,28 +12,12 @@ from scheduler.solve.cost import cost, placed
 from scheduler.solve.cpsat import constraints as rules
 from scheduler.solve.cpsat.hints import hint
 from scheduler.solve.cpsat.solver import STATUS, solve
-from scheduler.solve.cpsat.variables import Block, Variables, make
+from scheduler.solve.cpsat.variables import Block
 from scheduler.solve.problem import Problem
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget, Start
+from tests.solve.models import model_of, possible
 from tests.solve.problems import HOST_WEIGHT, RACK_WEIGHT, hosts, known, loads, problem, racks
-
-Rule = Callable[[cp_model.CpModel, Variables], None]
-
-
-def model_of(of: Problem, *chosen: Rule) -> tuple[cp_model.CpModel, Variables]:
-    model = cp_model.CpModel()
-    instance = known(of)
-    variables = make(model, instance, bounds(instance, of.count, of.core))
-    for rule in chosen:
-        rule(model, variables)
-    return model, variables
-
-
-def possible(model: cp_model.CpModel) -> bool:
-    status = cp_model.CpSolver().solve(model)
-    assert status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
-    return status == cp_model.OPTIMAL
 
 
 def pods(block: Block, role: int = 0) -> cp_model.IntVar:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,31 +14,15 @@ from scheduler.solve.cost import cost, placed
 from scheduler.solve.cpsat import constraints as rules
 from scheduler.solve.cpsat.hints import hint
 from scheduler.solve.cpsat.solver import solve
-from scheduler.solve.cpsat.variables import Variables, make
+from scheduler.solve.cpsat.variables import Variables
 from scheduler.solve.holding import holdings, sharpen
 from scheduler.solve.instance import instance
 from scheduler.solve.problem import Ints, Kind, Problem
 from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.solver import Budget
+from tests.solve.models import model_of, possible
 from tests.solve.problems import hosts, ints, problem, racks
 from tests.solve.segmented import cut, layer, random_problem, two_racks
-
-Rule = Callable[[cp_model.CpModel, Variables], None]
-
-
-def model_of(of: Problem, *chosen: Rule) -> tuple[cp_model.CpModel, Variables]:
-    model = cp_model.CpModel()
-    known = instance(of)
-    variables = make(model, known, bounds(known, of.count, of.core))
-    for rule in chosen:
-        rule(model, variables)
-    return model, variables
-
-
-def possible(model: cp_model.CpModel) -> bool:
-    status = cp_model.CpSolver().solve(model)
-    assert status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
-    return status == cp_model.OPTIMAL
 
 
 def pods(v: Variables, block: int, role: int = 0) -> cp_model.IntVar:

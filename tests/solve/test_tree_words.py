@@ -9,20 +9,27 @@ import numpy as np
 import pytest
 
 from scheduler.solve import engines
-from scheduler.solve.instance import instance
+from scheduler.solve.instance import Instance, instance
 from scheduler.solve.problem import Ints, Kind, Layer, Problem
 from scheduler.solve.solution import Solution, SolveStatus
 from scheduler.solve.solver import Budget
 from scheduler.solve.tree import kernels
 from scheduler.solve.tree.kernels import NEVER
 from scheduler.solve.tree.memo import Memo
-from scheduler.solve.tree.solver import solve, words
+from scheduler.solve.tree.plan import plan
+from scheduler.solve.tree.solver import solve
 from tests.solve.problems import hosts, ints, problem, racks
 from tests.solve.trees import best, core_cost, worth
 
 
 def tree(of: Problem, memo: Memo | None = None) -> Solution:
     return solve(instance(of), Budget(), Memo() if memo is None else memo)
+
+
+def words(of: Instance) -> str | None:
+    """Return why it cannot express a problem, before anything is solved."""
+    found = plan(of)
+    return found if isinstance(found, str) else None
 
 
 def refusal(of: Problem) -> str:

@@ -7,14 +7,13 @@ best core with the others around it may cost no more than the best of all does.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
 from scheduler.solve.instance import Instance
 from scheduler.solve.instance import instance as derived
-from scheduler.solve.problem import Bools, Ints, Problem, Rows
+from scheduler.solve.problem import Bools, Ints, Problem
 from scheduler.solve.solution import Load, Solution, SolveStatus
 from scheduler.solve.tree.answers import Best, answer, inexpressible, infeasible, roomy
 from scheduler.solve.tree.around import around, together
@@ -22,6 +21,7 @@ from scheduler.solve.tree.climb import Climb
 from scheduler.solve.tree.kernels import NEVER
 from scheduler.solve.tree.memo import Memo
 from scheduler.solve.tree.plan import Plan, plan
+from scheduler.solve.within import within
 
 Row: TypeAlias = tuple[int, int, int, int, tuple[int, ...]]
 """Cost of the core, pods (negative), price, cell, amount: the least is the best."""
@@ -93,21 +93,7 @@ def _rooms(problem: Problem, climb: Climb, cells: Ints) -> tuple[Ints, Ints, lis
 
 def _least_core(problem: Problem, loads: tuple[Load, ...]) -> int | None:
     """Return the cost of the cheapest core among the pods of a placement, what running members cost aside."""
-    classes = np.array([load.node_class for load in loads], dtype=np.int64)
-    roles = len(problem.count)
-    inner = Problem(
-        count=problem.count,
-        must=problem.must,
-        need=problem.core,
-        request=np.eye(roles, dtype=np.int64),  # one slot for each pod placed: a core is a part of the placement
-        conflict=np.zeros((roles, roles), dtype=np.bool_),
-        nodes=np.array([load.nodes for load in loads], dtype=np.int64),
-        free=np.array([load.pods for load in loads], dtype=np.int64),
-        allowed=np.ones((roles, len(loads)), dtype=np.bool_),
-        occupied_host=problem.occupied_host[classes],
-        levels=tuple(replace(v, domain=v.domain[classes], required=False) for v in problem.levels),
-        worth=Rows.of(problem.worth[c][: load.nodes] for c, load in zip(classes.tolist(), loads, strict=True)),
-    )
+    inner = within(problem, loads)
     found = plan(derived(inner))
     if isinstance(found, str):
         return None

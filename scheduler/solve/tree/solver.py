@@ -24,16 +24,6 @@ SMALL: Final = 300
 _AT_A_TIME: Final = 4
 
 
-def words(instance: Instance) -> str | None:
-    """Say, as a part of a sentence, why the tree programme cannot express the problem; ``None`` where it can.
-
-    Where pods may be left out it may turn out only on the way that the best placement of all pods holds no best core: then
-    `solve` may answer INEXPRESSIBLE after all.
-    """
-    found = plan(instance)
-    return found if isinstance(found, str) else None
-
-
 def solve(instance: Instance, budget: Budget, memo: Memo) -> Solution:
     """Return the best placement or the proof that there is none; what the memo holds changes nothing but the time.
 

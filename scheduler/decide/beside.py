@@ -9,6 +9,7 @@ from typing import Final
 
 from scheduler.decide.arrays import pods_of, roles
 from scheduler.decide.competition import question
+from scheduler.decide.demand import weightless
 from scheduler.decide.joint_plans import names
 from scheduler.decide.round import Round
 from scheduler.state.gang import Gang
@@ -56,8 +57,7 @@ class Rivals:
         gone, world = {p.gang.key for p in without}, self.walk.snapshot
         for plan in self.walk.placed.values():
             world = world if plan.gang.key in gone else world.with_plan(plan)
-        demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
-        return isinstance(self.walk.rules.again(world.beside(self.walk.coming, gang.priority), replace(gang, demand=demand)), Placed)
+        return isinstance(self.walk.rules.again(world.beside(self.walk.coming, gang.priority), weightless(gang)), Placed)
 
     def _useful(self, gang: Gang) -> AbstractSet[NodeName]:
         """Return the nodes that pass the checks for a pod of the gang where nobody of the round has a seat."""

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 
 from scheduler.decide.arrays import Checks, pods_of, roles
-from scheduler.decide.demand import wishes
+from scheduler.decide.demand import weightless, wishes
 from scheduler.decide.joint_arrays import Entry, Laid, lay, loads_of
 from scheduler.decide.joint_plans import jointly
 from scheduler.decide.place import place
@@ -191,8 +191,7 @@ class Competition:
 
     def _fits_alone(self, gang: Gang) -> bool:
         """Whether the gang is not refused where nobody of the round has a seat; what it costs does not matter."""
-        demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
-        found = place(self._view(gang), replace(gang, demand=demand), self.solver, self.budget, self.checks, explained=False)
+        found = place(self._view(gang), weightless(gang), self.solver, self.budget, self.checks, explained=False)
         return isinstance(found, Placed) or found.status == "UNKNOWN"
 
     def _competing(self, gang: Gang, movable: Sequence[Placed]) -> list[Placed]:

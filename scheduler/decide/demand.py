@@ -81,6 +81,12 @@ def wishes(snapshot: Snapshot, gang: Gang) -> Wishes:
     return Wishes(levels=_widest_first(topology, found.values()), segments=segments, advice=tuple(advice))
 
 
+def weightless(gang: Gang) -> Gang:
+    """Return the gang without weights: whether it fits does not depend on them, and no search for the least cost is made."""
+    demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
+    return replace(gang, demand=demand)
+
+
 def _weights(topology: Topology, demand: Demand) -> Iterable[tuple[str, int]]:
     nvlink = topology.resolve(NVLINK)
     if demand.preferred is None:

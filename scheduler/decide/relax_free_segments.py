@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from scheduler.decide.counting import Bools
+from scheduler.decide.demand import weightless
 from scheduler.decide.relax_disturb import Ledger
 from scheduler.decide.relax_search import Search, Victims
 from scheduler.decide.relax_site import Site
-from scheduler.decide.relax_trial import CHECKS, Trial, weightless
+from scheduler.decide.relax_trial import CHECKS, Trial
 from scheduler.decide.survey import Survey, survey_of
 from scheduler.state.gang import Gang, Member
 from scheduler.state.ids import PodUid

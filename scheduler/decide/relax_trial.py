@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 
 from scheduler.decide import filters
 from scheduler.decide.arrays import Checks
+from scheduler.decide.demand import weightless
 from scheduler.decide.rehearsal import Outcome, Rehearsal
 from scheduler.decide.relax_changes import Json, Object, Raw, annotated_of, objects_of
 from scheduler.decide.relax_disturb import Neighbours
@@ -179,12 +180,6 @@ def _shared(found: Relaxation, taken: set[str]) -> Relaxation:
     """Say that a change is larger than this gang alone needs."""
     who = some(sorted(taken)) if taken else "gangs"
     return replace(found, summary=f"{found.summary}; a part of it goes to {who} before it")
-
-
-def weightless(gang: Gang) -> Gang:
-    """Return the gang without weights: whether it fits does not depend on them, and no search for the least cost is made."""
-    demand = replace(gang.demand, preferred=(), nvlink="required" if gang.demand.nvlink == "required" else "ignore")
-    return replace(gang, demand=demand)
 
 
 def trial_of(

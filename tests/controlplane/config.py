@@ -83,6 +83,18 @@ def write_lws_config(path: Path, *, webhook_port: int, health_port: int, certifi
     path.write_text(json.dumps(document))
 
 
+def write_scheduler_config(path: Path, *, kubeconfig: Path, changes: Mapping[str, object]) -> None:
+    """Write the default scheduler's configuration; ``changes`` replace its fields. Its own limits on requests stand in nobody's way."""
+    document = {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "clientConnection": {"kubeconfig": str(kubeconfig), "qps": 5000, "burst": 10000},
+        "leaderElection": {"leaderElect": False},
+        **changes,
+    }
+    path.write_text(json.dumps(document))
+
+
 def write_kwok_config(path: Path, *, port: int, stages: Iterable[Object]) -> None:
     """Write KWOK's configuration and its stages into one file: no kwokctl, no CRDs."""
     options = {

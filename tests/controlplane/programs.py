@@ -1,7 +1,7 @@
 """The command line of every program of the control plane, and the question that tells whether it is ready."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import urllib3
@@ -9,7 +9,7 @@ import urllib3
 from tests.controlplane.admin import Admin
 from tests.controlplane.build import Built
 from tests.controlplane.certs import Certificates
-from tests.controlplane.config import write_kwok_config, write_lws_config
+from tests.controlplane.config import write_kwok_config, write_lws_config, write_scheduler_config
 from tests.controlplane.processes import Program, free_ports
 
 USELESS_CONTROLLERS = (  # they need a cloud, or networks and disks that nobody has here
@@ -40,6 +40,26 @@ class Ports:
         return cls(*free_ports(len(cls.__dataclass_fields__)))
 
 
+FEATURE_GATES: Mapping[str, bool] = {"GenericWorkload": True, "GangScheduling": True, "TopologyAwareWorkloadScheduling": True}
+RUNTIME_CONFIG: Mapping[str, bool] = {"scheduling.k8s.io/v1alpha2": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one control plane does unlike the others."""
+
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    """More gates than those that every control plane has, or others; of the API server and the controller manager."""
+    runtime_config: Mapping[str, bool] = field(default_factory=dict)
+    """More served APIs than those that every control plane has."""
+    audit: bool = True
+    """Whether the API server writes down every write; without it a bind costs less."""
+    in_flight: int | None = None
+    """Requests that the API server serves at once, reads and writes each; None is its own default (400 and 200)."""
+    pod_stages: bool = True
+    """Whether KWOK starts, completes and ends pods. Without it a bound pod stays Pending, and only a deletion without grace ends it."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """All that a command line refers to."""
@@ -48,8 +68,7 @@ class Layout:
     built: Built
     certificates: Certificates
     ports: Ports
-    feature_gates: Mapping[str, bool]
-    runtime_config: Mapping[str, bool]
+    settings: Settings
 
     @property
     def url(self) -> str:
@@ -74,7 +93,7 @@ class Layout:
     @property
     def gates(self) -> str:
         """The value of --feature-gates."""
-        return _pairs(self.feature_gates)
+        return _pairs({**FEATURE_GATES, **self.settings.feature_gates})
 
     def kubeconfig(self, user: str) -> Path:
         """Return the kubeconfig of one of the users."""
@@ -103,7 +122,7 @@ def etcd(layout: Layout) -> Program:
 
 
 def api_server(layout: Layout, token: str) -> Program:
-    """Return the API server with RBAC, token users and an audit log."""
+    """Return the API server with RBAC, token users and, unless the settings say no, an audit log."""
     flags = {
         "etcd-servers": f"http://127.0.0.1:{layout.ports.etcd}",
         "bind-address": "127.0.0.1",
@@ -121,10 +140,12 @@ def api_server(layout: Layout, token: str) -> Program:
         "service-account-signing-key-file": layout.certificates.service_accounts,
         "service-cluster-ip-range": "10.0.0.0/24",
         "feature-gates": layout.gates,
-        "runtime-config": _pairs(layout.runtime_config),
-        "audit-policy-file": layout.audit_policy,
-        "audit-log-path": layout.audit_log,
+        "runtime-config": _pairs({**RUNTIME_CONFIG, **layout.settings.runtime_config}),
     }
+    if layout.settings.audit:
+        flags |= {"audit-policy-file": layout.audit_policy, "audit-log-path": layout.audit_log}
+    if layout.settings.in_flight is not None:
+        flags |= {"max-requests-inflight": layout.settings.in_flight, "max-mutating-requests-inflight": layout.settings.in_flight}
     return Program("kube-apiserver", layout.command("kube-apiserver", flags), _answers(f"{layout.url}/readyz", layout.certificates.ca, token))
 
 
@@ -146,9 +167,12 @@ def controller_manager(layout: Layout, admin: Admin) -> Program:
     return Program("kube-controller-manager", layout.command("kube-controller-manager", flags), ready)
 
 
-def scheduler(layout: Layout) -> Program:
-    """Return the default scheduler. It has no port here, so it counts as ready when it runs."""
-    flags = {"kubeconfig": layout.kubeconfig("system:kube-scheduler"), "leader-elect": "false", "secure-port": 0, "feature-gates": layout.gates}
+def scheduler(layout: Layout, *, topology: bool, config: Mapping[str, object] | None) -> Program:
+    """Return the default scheduler, with gangs, and with its topology mode when asked. It has no port here, so it counts as ready when it runs."""
+    file = layout.folder / "kube-scheduler.json"
+    write_scheduler_config(file, kubeconfig=layout.kubeconfig("system:kube-scheduler"), changes=config or {})
+    gates = {**FEATURE_GATES, **layout.settings.feature_gates, "TopologyAwareWorkloadScheduling": topology}
+    flags = {"config": file, "secure-port": 0, "feature-gates": _pairs(gates)}
     return Program("kube-scheduler", layout.command("kube-scheduler", flags), lambda: True)
 
 
@@ -165,7 +189,8 @@ def lws(layout: Layout) -> Program:
 def kwok(layout: Layout) -> Program:
     """Return KWOK, which plays the kubelets."""
     config = layout.folder / "kwok.yaml"
-    write_kwok_config(config, port=layout.ports.kwok, stages=layout.built.manifests("kwok-stages"))
+    stages = [each for each in layout.built.manifests("kwok-stages") if layout.settings.pod_stages or each["spec"]["resourceRef"]["kind"] != "Pod"]
+    write_kwok_config(config, port=layout.ports.kwok, stages=stages)
     flags = {"kubeconfig": layout.kubeconfig("kwok"), "config": config}
     return Program("kwok", layout.command("kwok", flags), _answers(f"http://127.0.0.1:{layout.ports.kwok}/healthz"))
 

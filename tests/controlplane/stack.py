@@ -18,8 +18,6 @@ from tests.controlplane import build, certs, config, programs
 from tests.controlplane.admin import Admin
 from tests.controlplane.processes import PortTakenError, Processes, Program
 
-FEATURE_GATES: Mapping[str, bool] = {"GenericWorkload": True, "GangScheduling": True}
-RUNTIME_CONFIG: Mapping[str, bool] = {"scheduling.k8s.io/v1alpha2": True}
 ATTEMPTS = 3  # a port can be taken between the question and the start
 KEEP = "COTERIE_KEEP_CONTROLPLANE"
 """Set this variable to keep the folder with logs and audit log after the end."""
@@ -28,10 +26,9 @@ KEEP = "COTERIE_KEEP_CONTROLPLANE"
 class ControlPlane:
     """A real API server with etcd, the controllers, LeaderWorkerSet and KWOK; the default scheduler on demand."""
 
-    def __init__(self, *, feature_gates: Mapping[str, bool] | None = None, runtime_config: Mapping[str, bool] | None = None) -> None:
-        """Take more feature gates and served APIs than those that every control plane has."""
-        self._feature_gates = {**FEATURE_GATES, **(feature_gates or {})}
-        self._runtime_config = {**RUNTIME_CONFIG, **(runtime_config or {})}
+    def __init__(self, settings: programs.Settings | None = None) -> None:
+        """Take what this control plane does unlike the others."""
+        self._settings = settings or programs.Settings()
         self._layout: programs.Layout
         self._processes: Processes | None = None
         self._kubeconfigs = 0
@@ -41,11 +38,9 @@ class ControlPlane:
 
     @classmethod
     @contextlib.contextmanager
-    def running(
-        cls, *, feature_gates: Mapping[str, bool] | None = None, runtime_config: Mapping[str, bool] | None = None
-    ) -> Iterator["ControlPlane"]:
+    def running(cls, settings: programs.Settings | None = None) -> Iterator["ControlPlane"]:
         """Build when needed, start, and stop at the end of the block."""
-        with cls(feature_gates=feature_gates, runtime_config=runtime_config) as control_plane:
+        with cls(settings) as control_plane:
             yield control_plane
 
     @property
@@ -70,7 +65,7 @@ class ControlPlane:
 
     @property
     def audit_log(self) -> Path:
-        """Every write that the API server took, one JSON event on a line, in its order."""
+        """Every write that the API server took, one JSON event on a line, in its order; no such file where the settings turn it off."""
         return self._layout.audit_log
 
     @property
@@ -128,9 +123,9 @@ class ControlPlane:
         path = self._layout.folder / f"client-{self._kubeconfigs}.kubeconfig"
         return config.write_kubeconfig(path, url=self.url, ca=self.ca_file, token=token, namespace=namespace)
 
-    def start_kube_scheduler(self) -> None:
-        """Start the default scheduler."""
-        self._running().start(programs.scheduler(self._layout))
+    def start_kube_scheduler(self, *, topology: bool = False, config: Mapping[str, object] | None = None) -> None:
+        """Start the default scheduler; ``topology`` turns its topology-aware gangs on, ``config`` replaces fields of its configuration."""
+        self._running().start(programs.scheduler(self._layout, topology=topology, config=config))
 
     def stop_kube_scheduler(self) -> None:
         """Stop the default scheduler."""
@@ -172,7 +167,7 @@ class ControlPlane:
         self._processes = Processes(folder / "logs", folder)
         atexit.register(self.stop)
         certificates = certs.make(folder / "certificates")
-        self._layout = programs.Layout(folder, built, certificates, programs.Ports.free(), self._feature_gates, self._runtime_config)
+        self._layout = programs.Layout(folder, built, certificates, programs.Ports.free(), self._settings)
         tokens = config.new_tokens()
         config.write_token_file(self._layout.token_file, tokens)
         config.write_audit_policy(self._layout.audit_policy)

@@ -57,11 +57,15 @@ def write_kubeconfig(path: Path, *, url: str, ca: Path, token: str, namespace: s
 
 def write_audit_policy(path: Path) -> None:
     """Record every write with its body, once, when it is done; reads and heartbeats would only bury them."""
-    pods = [{"group": "", "resources": ["pods", "pods/binding", "pods/eviction"]}]
+    answered = [  # the answer has the generated name, and the revision
+        {"group": "", "resources": ["pods", "pods/status", "pods/binding", "pods/eviction", "nodes", "nodes/status"]},
+        {"group": "coterie.dev", "resources": ["placements", "placements/status"]},
+        {"group": "scheduling.run.ai", "resources": ["podgroups", "podgroups/status"]},
+    ]
     writes = ["create", "update", "patch", "delete", "deletecollection"]
     rules = [
         {"level": "None", "namespaces": ["kube-node-lease"]},
-        {"level": "RequestResponse", "verbs": writes, "resources": pods},  # the answer has the generated name
+        {"level": "RequestResponse", "verbs": writes, "resources": answered},
         {"level": "Request", "verbs": writes},
         {"level": "None"},
     ]

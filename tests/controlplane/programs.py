@@ -58,6 +58,8 @@ class Settings:
     """Requests that the API server serves at once, reads and writes each; None is its own default (400 and 200)."""
     pod_stages: bool = True
     """Whether KWOK starts, completes and ends pods. Without it a bound pod stays Pending, and only a deletion without grace ends it."""
+    flags: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """More flags than those that every control plane has, by program."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Layout:
     certificates: Certificates
     ports: Ports
     settings: Settings
+
+    @property
+    def etcd_url(self) -> str:
+        """The URL of etcd's clients."""
+        return f"http://127.0.0.1:{self.ports.etcd}"
 
     @property
     def url(self) -> str:
@@ -101,7 +108,7 @@ class Layout:
 
     def command(self, program: str, flags: Mapping[str, object]) -> list[str]:
         """Return the command line of a program."""
-        return [str(self.built.program(program)), *(f"--{flag}={value}" for flag, value in flags.items())]
+        return [str(self.built.program(program)), *(f"--{flag}={value}" for flag, value in {**flags, **self.settings.flags.get(program, {})}.items())]
 
 
 def etcd(layout: Layout) -> Program:
@@ -124,7 +131,7 @@ def etcd(layout: Layout) -> Program:
 def api_server(layout: Layout, token: str) -> Program:
     """Return the API server with RBAC, token users and, unless the settings say no, an audit log."""
     flags = {
-        "etcd-servers": f"http://127.0.0.1:{layout.ports.etcd}",
+        "etcd-servers": layout.etcd_url,
         "bind-address": "127.0.0.1",
         "advertise-address": "127.0.0.1",
         "endpoint-reconciler-type": "none",

@@ -49,6 +49,11 @@ class ControlPlane:
         return self._layout.url
 
     @property
+    def etcd_url(self) -> str:
+        """The URL of etcd, where the states of all objects have one order."""
+        return self._layout.etcd_url
+
+    @property
     def ca_file(self) -> Path:
         """The certificate authority of the API server."""
         return self._layout.certificates.ca

@@ -79,6 +79,16 @@ class ControlPlane:
         return self._layout.built.program("kubectl")
 
     @property
+    def kube_scheduler(self) -> Path:
+        """The program of the default scheduler, for those who start it themselves."""
+        return self._layout.built.program("kube-scheduler")
+
+    @property
+    def kube_scheduler_kubeconfig(self) -> Path:
+        """A kubeconfig with the default scheduler's own rights."""
+        return self._layout.kubeconfig("system:kube-scheduler")
+
+    @property
     def pids(self) -> dict[str, int]:
         """The process ids of what runs."""
         return self._running().pids()

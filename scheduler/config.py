@@ -59,6 +59,12 @@ class BackoffConfig(_Model):
     longest_seconds: Seconds = 300.0
 
 
+class WatchConfig(_Model):
+    """A watch that is silent for ``idle_seconds`` counts as dead and is begun anew; the API server says something about every minute."""
+
+    idle_seconds: Seconds = 90.0
+
+
 class HttpConfig(_Model):
     """Where /healthz, /readyz, /metrics and /snapshot are served. Port 0 takes any free one."""
 
@@ -78,6 +84,7 @@ class Config(_Model):
     solver: SolverConfig = SolverConfig()
     leader_election: LeaderElectionConfig = LeaderElectionConfig()
     backoff: BackoffConfig = BackoffConfig()
+    watch: WatchConfig = WatchConfig()
     http: HttpConfig = HttpConfig()
     binds_in_flight: int = Field(default=32, ge=1, le=1024)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

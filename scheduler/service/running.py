@@ -107,7 +107,7 @@ class Parts:
 def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None) -> Parts:
     """Put a scheduler together; nothing is asked or written yet. Without ``joint`` gangs that compete are decided one by one."""
     metrics = Metrics()
-    watcher = Watcher(api)
+    watcher = Watcher(api, idle=config.watch.idle_seconds)
     cache = ClusterCache(levels=config.custom_levels)
     feed = Feed(cache, Index(scheduler_name=config.scheduler_name), watcher.events, metrics)
     attempts = Attempts(config.backoff)

@@ -223,15 +223,23 @@ def condition(obj: Object, kind: str) -> Object:
 
 def referee(admin: Admin) -> None:
     """Count every node: what its pods request must fit (KWOK and the API server refuse nothing)."""
+    assert over_committed(admin) == []
+
+
+def over_committed(admin: Admin) -> list[str]:
+    """Say which nodes have less than their pods request, and of what."""
     taken: dict[str, Resources] = {}
     for raw in admin.items("/api/v1/pods"):
         pod = wire.pod(raw, strict=False)
         if pod.node is not None and not pod.finished:
             taken[pod.node] = taken.get(pod.node, NOTHING) + pod.used
-    for raw in admin.items("/api/v1/nodes"):
-        node = wire.node(raw, strict=False)
-        for name, amount in taken.get(node.name, NOTHING).items():
-            assert amount <= node.allocatable.amount(name), f"node {node.name}: {amount} {name} taken, {node.allocatable.amount(name)} there"
+    nodes = [wire.node(raw, strict=False) for raw in admin.items("/api/v1/nodes")]
+    return [
+        f"node {node.name}: {amount} {name} taken, {node.allocatable.amount(name)} there"
+        for node in nodes
+        for name, amount in taken.get(node.name, NOTHING).items()
+        if amount > node.allocatable.amount(name)
+    ]
 
 
 def events(admin: Admin, namespace: str, reason: str) -> list[Object]:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane import ControlPlane, Settings
-from tests.controlplane.admin import Admin, Object
+from tests.controlplane.admin import Admin
 from tests.controlplane.nodes import TIER_0, add_nodes, racks, remove_nodes
-from tests.live.running import pod, rack_of, seats, sweep
+from tests.live.neighbours import theirs
+from tests.live.running import rack_of, seats, sweep
 
 pytestmark = pytest.mark.live
 
@@ -21,15 +22,6 @@ def nodes(control_plane: ControlPlane) -> Iterator[list[str]]:
     yield names
     sweep(control_plane.admin, names)
     remove_nodes(control_plane.admin, names)
-
-
-def theirs(name: str, *, gpus: int, group: str = "") -> Object:
-    """Return a pod for the default scheduler, in one of its own PodGroups when asked."""
-    made = pod(name, gpus=gpus)
-    made["spec"]["schedulerName"] = "default-scheduler"
-    if group:
-        made["spec"]["schedulingGroup"] = {"podGroupName": group}
-    return made
 
 
 def their_gang(admin: Admin, namespace: str, name: str, size: int, *, gpus: int) -> None:

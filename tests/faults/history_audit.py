@@ -1,0 +1,174 @@
+"""Who wrote what: the audit log of the API server beside the independent watch, and whether the two agree.
+
+Both are complete, each in its own way: every successful write must be a revision, and every revision must have been written by somebody.
+A hole in one of them is found by the other, so that the checker cannot lose an event and call the rest good.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from tests.faults.history import History, Key, Kind, Object, Step, going, uid_of
+
+_RESOURCES: Final[Mapping[tuple[str, str], Kind]] = {
+    ("", "pods"): "pod",
+    ("", "nodes"): "node",
+    ("coterie.dev", "placements"): "placement",
+    ("scheduling.run.ai", "podgroups"): "podgroup",
+}
+_SUCCESS: Final = range(200, 300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One write that the API server took or refused."""
+
+    by: str
+    verb: str
+    """create, update, patch, delete, deletecollection; for pods also bind and evict."""
+    kind: Kind
+    key: Key
+    """The name is empty for deletecollection."""
+    code: int
+    revision: int
+    """The revision that the answer named; 0: none."""
+    uid: str
+    """UID of the pod that is bound or evicted, or of the object of the answer; empty: not named."""
+    node: str = ""
+    """Where a pod is bound."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the server did it."""
+        return self.code in _SUCCESS
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        where = f" to {self.node}" if self.node else ""
+        return f"{self.by} {self.verb} {self.kind} {'/'.join(filter(None, self.key))}{where}: {self.code}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """Revisions that a dying API server may have made without writing them down: from its end on, and until it was back."""
+
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Agreed:
+    """The history with its authors, and where the two sources contradict each other."""
+
+    history: History
+    writes: list[Write]
+    quarrels: list[str] = field(default_factory=list)
+    excused: int = 0
+    """Steps without an author from the moments of an outage."""
+
+
+def writes(path: Path) -> Iterator[Write]:
+    """Read the audit log; a line that a kill cut off is left out."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if (found := _write(event)) is not None:
+                yield found
+
+
+def _write(event: Object) -> Write | None:
+    ref = event.get("objectRef") or {}
+    kind = _RESOURCES.get((ref.get("apiGroup", ""), ref.get("resource", "")))
+    if kind is None or "dryRun=All" in event.get("requestURI", ""):
+        return None
+    answer, request = event.get("responseObject") or {}, event.get("requestObject") or {}
+    sub = ref.get("subresource", "")
+    verb = {"binding": "bind", "eviction": "evict"}.get(sub) or str(event["verb"])
+    metadata = answer.get("metadata") or {}
+    uid = metadata.get("uid") or ""
+    if verb == "bind":
+        uid = (request.get("metadata") or {}).get("uid", "")
+    if verb == "evict":
+        uid = ((request.get("deleteOptions") or {}).get("preconditions") or {}).get("uid", "")
+    return Write(
+        by=event["user"]["username"],
+        verb=verb,
+        kind=kind,
+        key=(ref.get("namespace", ""), ref.get("name") or metadata.get("name") or ""),
+        code=int((event.get("responseStatus") or {}).get("code", 0)),
+        revision=int(metadata.get("resourceVersion") or 0),
+        uid=uid,
+        node=(request.get("target") or {}).get("name", "") if verb == "bind" else "",
+    )
+
+
+def agree(history: History, log: Sequence[Write], outages: Sequence[Outage] = ()) -> Agreed:
+    """Find the author of each step, and what one source knows and the other does not."""
+    done = [write for write in log if write.done]
+    by_key: dict[tuple[Kind, Key], list[Write]] = defaultdict(list)
+    for write in done:
+        by_key[write.kind, write.key].append(write)
+    agreed = Agreed(history, list(log))
+    steps: list[Step] = []
+    for step in history.steps:
+        author = _author(step, by_key)
+        if author is None and step.revision >= history.begins:
+            if any(outage.first <= step.revision <= outage.last for outage in outages):
+                agreed.excused += 1
+            else:
+                agreed.quarrels.append(f"nobody wrote what the watch told: {step}")
+        steps.append(replace(step, by=author.by if author is not None else ""))
+    agreed.history = History(steps, history.begins, history.ends)
+    agreed.quarrels.extend(_unseen(history, done))
+    return agreed
+
+
+def _author(step: Step, by_key: Mapping[tuple[Kind, Key], Sequence[Write]]) -> Write | None:
+    mine = by_key.get((step.kind, step.key), ())
+    for write in mine:
+        if write.revision == step.revision and write.verb not in ("bind", "evict"):
+            return write
+    if step.binds:
+        uid = uid_of(step.after or {"metadata": {}})
+        return next((w for w in mine if w.verb == "bind" and w.node == step.binds and w.uid in ("", uid)), None)
+    if step.after is None or (going(step.after) and not (step.before and going(step.before))):
+        uid = uid_of(step.after or step.before or {"metadata": {}})
+        whole = by_key.get((step.kind, (step.key[0], "")), ())
+        removing = [w for w in mine if w.verb in ("delete", "evict") and w.uid in ("", uid)]
+        removing += [w for w in whole if w.verb == "deletecollection"]
+        # The last finalizer going, or the grace ending, takes away what was deleted before.
+        removing += [w for w in mine if step.after is None and w.verb in ("patch", "update") and w.uid == uid]
+        return removing[-1] if removing else None
+    return None
+
+
+def _unseen(history: History, done: Sequence[Write]) -> Iterator[str]:
+    """Yield writes that no step shows."""
+    revisions: dict[tuple[Kind, Key], set[int]] = defaultdict(set)
+    nodes: set[tuple[Key, str, str]] = set()
+    leaving: set[tuple[Kind, Key]] = set()
+    for step in history.steps:
+        revisions[step.kind, step.key].add(step.revision)
+        if step.kind == "pod" and step.binds and step.after is not None:
+            nodes |= {(step.key, uid_of(step.after), step.binds), (step.key, "", step.binds)}
+        if step.after is None or going(step.after):
+            leaving.add((step.kind, step.key))
+    last = history.ends or (history.steps[-1].revision if history.steps else 0)
+    for write in done:
+        known = revisions.get((write.kind, write.key), set())
+        if write.verb == "bind":
+            lost = (write.key, write.uid, write.node) not in nodes and bool(known or write.revision)
+        elif write.verb in ("delete", "evict"):
+            lost = bool(known) and (write.kind, write.key) not in leaving
+        else:
+            told = history.begins <= write.revision <= last
+            lost = told and write.revision not in known and write.verb in ("create", "update", "patch")
+            lost = lost and not ((write.kind, write.key) in leaving and write.verb != "create")  # taking the last finalizer off names no revision
+        if lost:
+            yield f"the watch did not tell what was written: {write} (revision {write.revision})"

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from scheduler import metrics
 from scheduler.config import Config
+from scheduler.kube.bindings import table
 from scheduler.kube.crd.crdgen import structural
 from scheduler.kube.crd.crdtable import CUSTOM_RESOURCES, CustomResource
 from scheduler.report import PlacementReport
@@ -114,6 +115,21 @@ def schema_page() -> str:
     return json.dumps(PlacementReport.model_json_schema(by_alias=True, mode="serialization"), indent=2, sort_keys=True) + "\n"
 
 
+def commit_tables() -> str:
+    """Return the state table of commit records: states, findings, what is done, and the calls of each action."""
+    lines = ["| state of a record | how it is known |", "|---|---|"]
+    lines += [f"| {word.word} | {word.means} |" for word in table.STATE_WORDS]
+    lines += ["", "| found (the first that holds) | meaning |", "|---|---|"]
+    lines += [f"| {word.word} | {word.means} |" for word in table.FINDING_WORDS]
+    lines += ["", "| state | found | action | state after it |", "|---|---|---|---|"]
+    for row in table.ROWS:
+        found = "anything" if row.findings == table.EVERY else "anything else" if row.findings == table.EVERY[1:] else ", ".join(row.findings)
+        lines.append(f"| {', '.join(row.states)} | {found} | {row.action} | {row.then} |")
+    lines += ["", "| action | what is done | calls of the API server, in order |", "|---|---|---|"]
+    lines += [f"| {deed.action} | {deed.does} | {deed.calls} |" for deed in table.DEEDS]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: tuple[tuple[str, Callable[[], str]], ...] = (
     ("reasons.md", reasons_page),
     ("metrics.md", metrics_page),
@@ -122,11 +138,27 @@ PAGES: tuple[tuple[str, Callable[[], str]], ...] = (
     ("report.schema.json", schema_page),
 )
 
+PARTS: tuple[tuple[str, str, Callable[[], str]], ...] = (("commit.md", "state table", commit_tables),)
+"""Parts of pages that are otherwise written by hand: the page, what the part is called between its markers, and what makes it."""
+
+
+def with_part(text: str, name: str, part: str) -> str:
+    """Put a generated part between its markers; raises ValueError where the page has none."""
+    first, last = f"<!-- begin: {name}, written by `make generate` -->\n", f"<!-- end: {name} -->"
+    before, found, rest = text.partition(first)
+    _, closed, after = rest.partition(last)
+    if not found or not closed:
+        raise ValueError(f"the markers of {name} are missing")
+    return f"{before}{first}{part}{last}{after}"
+
 
 def main(folder: Path) -> None:
-    """Write every page into the folder."""
+    """Write every page into the folder, and every part into its page."""
     for name, page in PAGES:
         (folder / name).write_text(page(), encoding="utf-8")
+    for name, part, make in PARTS:
+        whole = (folder / name).read_text(encoding="utf-8")
+        (folder / name).write_text(with_part(whole, part, make()), encoding="utf-8")
 
 
 if __name__ == "__main__":

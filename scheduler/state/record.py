@@ -9,7 +9,7 @@ from typing import Literal
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Ref
 
-Phase = Literal["Committed", "Bound", "Released"]
+Phase = Literal["Committed", "Bound", "Releasing", "Released"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,10 @@ class Record:
     guarded: bool = True
     """Whether our finalizer still keeps the object from going away."""
     written_by: str = ""
+    created: float = 0.0
+    """Seconds since the epoch of the calendar, from creationTimestamp: of two records that claim one pod the older one holds."""
+    message: str = ""
+    """The sentence of its condition: why it is being given up, which whoever resumes that repeats."""
 
     @property
     def key(self) -> str:

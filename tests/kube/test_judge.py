@@ -100,9 +100,9 @@ def test_a_held_seat_takes_the_pod_of_its_name_only_if_that_belongs_to_the_gang(
     assert judged(record("n0", "n1", held=1), member(0, on="n0"), member(1)).action == "forward"
 
 
-def test_a_record_none_of_whose_pods_exists_is_released() -> None:
-    assert judged(record("n0", "n1")).action == "release"
-    assert judged(record("n0", "n1", terminating=True)).action == "release"
+def test_a_record_none_of_whose_pods_exists_is_given_up_without_an_eviction() -> None:
+    assert judged(record("n0", "n1")).action == "drop"
+    assert judged(record("n0", "n1", terminating=True)).action == "drop"
 
 
 def test_a_record_whose_owner_is_gone_is_still_carried_out_while_its_pods_wait() -> None:

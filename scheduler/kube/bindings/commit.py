@@ -11,22 +11,31 @@ new gang, on room that was given away meanwhile. The next snapshot shows it: the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeAlias
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
 
 from scheduler.kube.api import PLACEMENTS, Api
 from scheduler.kube.bindings.bind import Binder, Seated
-from scheduler.kube.bindings.records import MOST_SEATS, body, new_record, placement, record_name, rewrite, seats_of
+from scheduler.kube.bindings.outcomes import Bound, Committed, Outcome, Partly, Refused
+from scheduler.kube.bindings.records import MOST_SEATS, answered, body, new_record, placement, record_name, rewrite, seats_of
 from scheduler.kube.bindings.settle import Settler
 from scheduler.kube.errors import ApiError, Conflict, Unreachable
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Placed
+from scheduler.state.problems import BadInput
 from scheduler.state.record import Record, RecordSeat
+
+__all__ = ["Bound", "Committed", "Committer", "Leadership", "Outcome", "Partly", "Refused"]
 
 IN_FLIGHT: Final = 32
 """Binds that are on their way at one moment, over all gangs."""
+SETTLING: Final = 8
+"""Records that are settled at one moment: what is written behind the binds must not crowd them out when they begin again."""
+BEHIND_SECONDS: Final = 2.0
+"""How long a bound gang's record may stay open because other gangs are being bound."""
 
 
 class Leadership(Protocol):
@@ -37,46 +46,6 @@ class Leadership(Protocol):
 
     def held(self) -> bool:
         """Whether we surely lead at this moment."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """Every member is bound; ``record`` is None for a gang of one."""
-
-    record: Record | None
-    seats: tuple[Seated, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Committed:
-    """Every member that exists is bound; the record holds the seats of those that their controller creates later."""
-
-    record: Record
-    seats: tuple[Seated, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Partly:
-    """Some members could not be bound. With a record it stays open, and `scheduler.kube.bindings.recover` finishes or supersedes it."""
-
-    record: Record | None
-    seats: tuple[Seated, ...]
-
-    @property
-    def failed(self) -> tuple[Seated, ...]:
-        """The seats that are in the way."""
-        return tuple(s for s in self.seats if s.state not in ("bound", "absent"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Nothing was bound and nothing written. ``reason`` is one word: NotLeading, TooLarge, RecordOpen, Conflict, or the server's own."""
-
-    reason: str
-    message: str
-
-
-Outcome: TypeAlias = Bound | Committed | Partly | Refused
 
 
 class Committer:
@@ -90,11 +59,23 @@ class Committer:
         self._leadership = leadership
         self._clock = clock
         self._slots = asyncio.Semaphore(in_flight)
+        self._behind = asyncio.Semaphore(SETTLING)
+        self._binding = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
 
-    async def commit(self, plan: Placed, known: Record | None = None) -> Outcome:
-        """Carry a plan out. ``known`` is the gang's record where the cache has one: it must be settled, and is written anew."""
-        if not self._leadership.held():
-            return _not_leading()
+    def leading(self) -> bool:
+        """Whether we surely lead at this moment: asked right before a write that nothing else guards."""
+        return self._leadership.held()
+
+    async def commit(self, plan: Placed, known: Record | None = None, *, settle: bool = True) -> Outcome:
+        """Carry a plan out. ``known`` is the gang's record where the cache has one: it must be settled, and is written anew.
+
+        Without ``settle`` the answer comes when the members are bound, and `settle` is still to be called with it.
+        """
+        term = self._leadership.term
+        if not self.leading():
+            return not_leading()
         if len(plan.seats) > MOST_SEATS:
             return Refused(reason="TooLarge", message=f"The gang has {len(plan.seats)} members; one record holds at most {MOST_SEATS}.")
         seats, pods = seats_of(plan), {s.member.pod.name: s.member.pod for s in plan.seats if not s.member.held}
@@ -104,20 +85,32 @@ class Committer:
             record = await self._write(plan, seats, known)
         except ApiError as error:
             return Refused(reason=error.reason or type(error).__name__, message=error.message)
-        return record if isinstance(record, Refused) else await self.forward(record, pods)
+        except BadInput as unusable:
+            return Refused(reason="RecordUnreadable", message=_unusable(record_name(plan.gang), unusable))
+        return record if isinstance(record, Refused) else await self.forward(record, pods, settle=settle, term=term)
 
-    async def forward(self, record: Record, pods: Mapping[str, Pod]) -> Outcome:
-        """Bind every member as the record says, and settle it. ``pods`` by name; a missing one is not created yet. Bound ones are left."""
+    async def forward(self, record: Record, pods: Mapping[str, Pod], *, settle: bool = True, term: int | None = None) -> Outcome:
+        """Bind every member as the record says, and settle it. ``pods`` by name; a missing one is not created yet. Bound ones are left.
+
+        ``term``: that of the Lease when the assignment was decided; under a later one it is judged anew before anybody is bound.
+        """
+        asked = self._leadership.term if term is None else term
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._seat(record, seat, pods.get(seat.pod))) for seat in record.seats]
+            tasks = [group.create_task(self._seat(record, seat, pods.get(seat.pod), asked)) for seat in record.seats]
         seats = tuple(task.result() for task in tasks)
-        done = sum(s.state == "bound" for s in seats)
-        record = await self.settler.report(record, bound=done)
-        if done == len(seats):
-            return Bound(record=record, seats=seats)
-        if all(s.state in ("bound", "absent") for s in seats):
-            return Committed(record=record, seats=seats)
-        return Partly(record=record, seats=seats)
+        outcome = _outcome(record, seats)
+        return await self.settle(outcome) if settle else outcome
+
+    async def settle(self, outcome: Outcome) -> Outcome:
+        """Write how far the record is carried out. That waits for the binds of other gangs, but not for long."""
+        if isinstance(outcome, Refused) or outcome.record is None:
+            return outcome
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BEHIND_SECONDS):
+                await self._calm.wait()
+        async with self._behind:
+            record = await self.settler.report(outcome.record, bound=sum(seat.state == "bound" for seat in outcome.seats))
+        return replace(outcome, record=record)
 
     async def raise_epoch(self, record: Record) -> Record | Refused:
         """Begin to supersede: from now on no bind for the old assignment is started. Members stay as they are."""
@@ -125,12 +118,13 @@ class Committer:
 
     async def rewrite(self, record: Record, seats: Sequence[RecordSeat]) -> Record | Refused:
         """Write another assignment with a higher epoch, if the record still is what we read."""
-        if not self._leadership.held():
-            return _not_leading()
+        if not self.leading():
+            return not_leading()
+        # What its status says is about the former epoch; a group that is being given up is never rewritten.
         wanted = replace(record, epoch=record.epoch + 1, seats=tuple(seats), written_by=self._signature)
         path = PLACEMENTS.path(record.namespace, record.name)
         try:
-            return placement(await self._api.patch(path, rewrite(wanted)))
+            return answered(wanted, await self._api.patch(path, rewrite(wanted)))
         except Unreachable as lost:
             return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.message)
         except ApiError as error:
@@ -141,9 +135,9 @@ class Committer:
         return f"{self._leadership.identity}/{self._leadership.term}"
 
     async def _lone(self, seat: RecordSeat, pod: Pod) -> Outcome:
-        async with self._slots:
-            if not self._leadership.held():
-                return _not_leading()
+        async with self._bind_slot():
+            if not self.leading():
+                return not_leading()
             found = await self.binder.bind(pod, seat, None)
         return (Bound if found.state == "bound" else Partly)(record=None, seats=(found,))
 
@@ -152,7 +146,7 @@ class Committer:
         if known is None:
             wanted = new_record(plan.gang, seats, deadline=deadline, written_by=self._signature)
             try:
-                return placement(await self._api.post(PLACEMENTS.path(wanted.namespace), body(wanted, plan.gang.owner)))
+                return answered(wanted, await self._api.post(PLACEMENTS.path(wanted.namespace), body(wanted, plan.gang.owner)))
             except Unreachable as lost:
                 return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.message)
             except Conflict:
@@ -167,21 +161,50 @@ class Committer:
         """Look whether a write whose answer was lost has happened."""
         try:
             found = placement(await self._api.get(PLACEMENTS.path(wanted.namespace, wanted.name)))
-        except ApiError:
+        except (ApiError, BadInput):
             return None
         ours = (found.epoch, found.seats, found.written_by) == (wanted.epoch, wanted.seats, wanted.written_by)
         return found if ours else None
 
-    async def _seat(self, record: Record, seat: RecordSeat, pod: Pod | None) -> Seated:
+    async def _seat(self, record: Record, seat: RecordSeat, pod: Pod | None, term: int) -> Seated:
         if pod is None and not seat.uid:
             return Seated(seat=seat, state="absent", message=f"the pod {seat.pod} is not created yet")
         if pod is None or (seat.uid and pod.uid != seat.uid):
             return Seated(seat=seat, state="gone" if pod is None else "replaced", message=f"the pod {seat.pod} with UID {seat.uid} is gone")
         if pod.node == seat.node:
             return Seated(seat=seat, state="bound")
-        async with self._slots:
+        async with self._bind_slot():
+            if not self.leading() or self._leadership.term != term:
+                # The record of a leader that was paused may claim room that was given away: who leads now judges it before its first bind.
+                return Seated(seat=seat, state="unreachable", message=not_leading().message)
             return await self.binder.bind(pod, seat, record)
 
+    @contextlib.asynccontextmanager
+    async def _bind_slot(self) -> AsyncIterator[None]:
+        """Wait for a bind's turn; while any bind is under way or waits for its turn, nothing is settled."""
+        self._binding += 1
+        self._calm.clear()
+        try:
+            async with self._slots:
+                yield
+        finally:
+            self._binding -= 1
+            if not self._binding:
+                self._calm.set()
 
-def _not_leading() -> Refused:
+
+def not_leading() -> Refused:
+    """Say that somebody else writes now."""
     return Refused(reason="NotLeading", message="The Lease is not held any more; the new leader decides.")
+
+
+def _outcome(record: Record, seats: tuple[Seated, ...]) -> Bound | Committed | Partly:
+    if all(s.state == "bound" for s in seats):
+        return Bound(record=record, seats=seats)
+    if all(s.state in ("bound", "absent") for s in seats):
+        return Committed(record=record, seats=seats)
+    return Partly(record=record, seats=seats)
+
+
+def _unusable(name: str, problem: BadInput) -> str:
+    return f"The record {name} of this gang exists and cannot be used: {problem} Correct or delete the Placement; until then the gang is not bound."

@@ -1,27 +1,28 @@
 """Says what is to be done with a commit record that was found, from the record, its pods and the newest snapshot; does nothing itself.
 
-Doing it is `scheduler.kube.bindings.recover`. Every member already bound is left; the others are bound where the record says, unless a
-seat has become impossible: node gone or cordoned, room taken by someone else, pod replaced or bound elsewhere.
+It works out the record's state and the first finding that holds, and looks the action up in `scheduler.kube.bindings.table`. Doing it is
+`scheduler.kube.bindings.recover`. What nodes can no longer give is `scheduler.kube.bindings.hazards`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final
 
+from scheduler.kube.bindings.hazards import hazards
+from scheduler.kube.bindings.table import Action, Finding, State, action_for
 from scheduler.state.assumed import Seating
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey, NodeName, PodUid
+from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.objects import Pod
 from scheduler.state.record import Record, RecordSeat
-from scheduler.state.resources import NOTHING, Resources
 from scheduler.state.snapshot import Snapshot
 
-Action = Literal["nothing", "forward", "wait", "supersede", "release", "close"]
-"""``forward``: bind and settle. ``wait``: seats are held for pods to come. ``close``: take the finalizer off a finished record that goes away."""
-
 FindPod = Callable[[str, str], Pod | None]
+
+_KUBELET_REFUSES: Final = ("OutOf", "NodeAffinity", "UnexpectedAdmissionError")
+"""Beginnings of ``status.reason`` of a pod that its kubelet did not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +30,14 @@ class Verdict:
     """What is to be done with one record."""
 
     record: Record
+    state: State
+    finding: Finding
     action: Action
     why: str = ""
     pods: Mapping[str, Pod] = field(default_factory=dict)
     """Pods of the record that exist and are the right ones, by name."""
     claims: tuple[Seating, ...] = ()
-    """Seats that are not bound yet and still count."""
+    """Seats that are not bound yet and still count: until a record is given up nobody else gets them."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class _Sorted:
     waiting: list[tuple[RecordSeat, Pod]] = field(default_factory=list)
     to_come: list[RecordSeat] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)
+    turned_away: list[str] = field(default_factory=list)
 
 
 def claim_key(record: Record, gang: Gang | None) -> GangKey:
@@ -53,32 +57,80 @@ def claim_key(record: Record, gang: Gang | None) -> GangKey:
     return gang.key if gang is not None else GangKey(f"record:{record.key}")
 
 
-def judge(record: Record, gang: Gang | None, find: FindPod, snapshot: Snapshot, *, now: float) -> Verdict:
-    """Judge one record. ``snapshot`` must not count this record's own claims; ``now`` is the calendar's, in seconds."""
-    if not record.open:
-        return Verdict(record=record, action="close" if record.terminating and record.guarded else "nothing")
-    found = _sort(record, gang, find)
-    if not found.bound and not found.waiting and (gang is None or record.terminating):
-        return Verdict(record=record, action="release", why="none of its pods exists any more", pods=found.pods)
-    if not found.impossible:
-        found.impossible.extend(_no_room(found, gang, snapshot))
+def kubelet_refused(pod: Pod) -> bool:
+    """Whether the kubelet of the pod's node did not take it: somebody else was faster, or the node changed. It never tries again."""
+    return pod.phase == "Failed" and pod.node is not None and pod.reason.startswith(_KUBELET_REFUSES)
+
+
+def judge(
+    record: Record,
+    gang: Gang | None,
+    find: FindPod,
+    snapshot: Snapshot,
+    *,
+    now: float,
+    turned_away: Collection[str] = (),
+    rival: str = "",
+) -> Verdict:
+    """Judge one record. ``snapshot`` must not count this record's own claims; ``now`` is the calendar's, in seconds.
+
+    ``turned_away``: UIDs of pods that a kubelet refused and that may be gone already; ``rival``: the older open record that names one of its pods.
+    """
+    state = _state(record, gang)
+    found = _sort(record, gang, find, turned_away)
     claims = _claims(found, gang)
-    if found.impossible:
-        action: Action = "supersede" if gang is not None and not record.terminating else "release"
-        return Verdict(record=record, action=action, why="; ".join(found.impossible), pods=found.pods, claims=claims)
+    # What a settled record says about nodes is history: only what its kubelets did to it since then counts.
+    troubles = [*found.impossible, *(hazards(record, gang, claims, snapshot) if record.open and not found.impossible else ())]
+    finding, why = _finding(record, gang, found, troubles, now=now, rival=rival)
+    there = tuple(claim for claim in claims if claim.node in snapshot.nodes)
+    return Verdict(
+        record=record,
+        state=state,
+        finding=finding,
+        action=action_for(state, finding),
+        why=why,
+        pods=found.pods,
+        claims=there if record.open else (),
+    )
+
+
+def _state(record: Record, gang: Gang | None) -> State:
+    if not record.open:
+        if record.terminating and record.guarded:
+            return "Ending"
+        return "Released" if record.phase == "Released" else "Bound"
+    if record.phase == "Releasing":
+        return "Releasing"
+    return "Orphaned" if gang is None or record.terminating else "Open"
+
+
+def _finding(record: Record, gang: Gang | None, found: _Sorted, troubles: list[str], *, now: float, rival: str) -> tuple[Finding, str]:
+    """Return the first finding that holds, in the order of the table, and a part of a sentence that says why."""
+    alive = sum(not found.pods[seat.pod].finished for seat in found.bound)
+    if found.turned_away and alive < (gang.min_member if gang is not None else len(record.seats)):
+        return "TurnedAway", "; ".join(found.turned_away)
+    if not found.pods and not found.to_come:
+        return "NoPods", "none of its pods exists any more"
+    if rival:
+        return "Claimed", f"the older record {rival} names one of its pods"
+    if troubles:
+        return "Impossible", "; ".join(troubles)
     if found.to_come and now > record.deadline:
-        why = f"{len(found.to_come)} of {len(record.seats)} members were not created before the deadline"
-        return Verdict(record=record, action="release", why=why, pods=found.pods)
-    action = "forward" if found.waiting or not found.to_come else "wait"
-    return Verdict(record=record, action=action, pods=found.pods, claims=claims)
+        return "Late", f"{len(found.to_come)} of {len(record.seats)} members were not created before the deadline"
+    if found.waiting:
+        return "Waiting", ""
+    return ("Coming" if found.to_come else "AllBound"), ""
 
 
-def _sort(record: Record, gang: Gang | None, find: FindPod) -> _Sorted:
+def _sort(record: Record, gang: Gang | None, find: FindPod, turned_away: Collection[str]) -> _Sorted:
     found = _Sorted()
+    ours = {member.pod.uid for member in gang.members} if gang is not None else frozenset()
     for seat in record.seats:
         pod = find(record.namespace, seat.pod)
-        if pod is not None and not seat.uid and not _belongs(pod, gang):
+        if pod is not None and not seat.uid and pod.uid not in ours:
             pod = None  # a pod of the former group under the same name: the one that is waited for is still to come
+        if (seat.uid and seat.uid in turned_away) or (pod is not None and seat.uid in ("", pod.uid) and kubelet_refused(pod)):
+            found.turned_away.append(f"the kubelet of {seat.node} did not take the pod {seat.pod}{f': {pod.reason}' if pod and pod.reason else ''}")
         if pod is not None and seat.uid in ("", pod.uid) and pod.node == seat.node:
             found.bound.append(seat)
             found.pods[seat.pod] = pod
@@ -90,10 +142,6 @@ def _sort(record: Record, gang: Gang | None, find: FindPod) -> _Sorted:
             found.waiting.append((seat, pod))
             found.pods[seat.pod] = pod
     return found
-
-
-def _belongs(pod: Pod, gang: Gang | None) -> bool:
-    return gang is not None and any(member.pod.uid == pod.uid for member in gang.members)
 
 
 def _impossible(seat: RecordSeat, pod: Pod | None) -> str | None:
@@ -108,29 +156,9 @@ def _impossible(seat: RecordSeat, pod: Pod | None) -> str | None:
     return None
 
 
-def _no_room(found: _Sorted, gang: Gang | None, snapshot: Snapshot) -> list[str]:
-    """Say which nodes cannot take the members that are recorded there and not bound yet."""
-    wanted: dict[NodeName, Resources] = {}
-    for claim in _claims(found, gang):
-        wanted[claim.node] = wanted.get(claim.node, NOTHING) + claim.pod.used
-    problems: list[str] = []
-    for name in sorted(wanted):
-        node = snapshot.nodes.get(name)
-        if node is None:
-            problems.append(f"the node {name} does not exist any more")
-        elif node.unschedulable:
-            problems.append(f"the node {name} is cordoned")
-        else:
-            free = snapshot.free(name)
-            short = [f"{amount} {what} of {free.amount(what)} free" for what, amount in wanted[name].items() if amount > free.amount(what)]
-            if short:
-                problems.append(f"the node {name} has no room: needs {', '.join(short)}")
-    return problems
-
-
 def _claims(found: _Sorted, gang: Gang | None) -> tuple[Seating, ...]:
     """Return what the seats that are not bound take; pods that do not exist yet are known from the gang."""
-    planned = {member.pod.name: member.pod for member in gang.members} if gang is not None else {}
+    planned = {member.pod.name: member.pod for member in gang.members} if gang is not None and found.to_come else {}
     waiting = [Seating(pod=pod, node=seat.node) for seat, pod in found.waiting]
     to_come = [Seating(pod=planned[seat.pod], node=seat.node) for seat in found.to_come if seat.pod in planned]
     return (*waiting, *to_come)

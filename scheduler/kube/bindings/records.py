@@ -8,28 +8,35 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Literal, Required
+from typing import Annotated, Final, Required
 
-from pydantic import TypeAdapter, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from scheduler.kube.api import PLACEMENTS, Body
-from scheduler.kube.parse.fields import STRICT, StringMap
-from scheduler.kube.parse.reading import Raw, read, seconds
+from scheduler.kube.parse.fields import STRICT, Count, StringMap
+from scheduler.kube.parse.reading import Raw, read, refused, seconds
+from scheduler.kube.parse.reading import Refused as Unusable
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import EMPTY, Ref
 from scheduler.state.plan import Placed
-from scheduler.state.record import Record, RecordSeat
+from scheduler.state.record import Phase, Record, RecordSeat
 
 FINALIZER: Final = "coterie.dev/placement"
 WRITTEN_BY: Final = "coterie.dev/written-by"
 """Annotation: identity of the replica that wrote spec, and the term of its Lease; for people and for the audit of a dispute."""
+CONDITION: Final = "Bound"
+"""Type of the one condition of a record."""
 MOST_SEATS: Final = 5000
 """Seats that one record can hold: one object of the API server is limited to 1.5 MB."""
 _LONGEST_NAME: Final = 253
 _HASH: Final = 10
+_KNOWN: Final = ConfigDict(strict=True, extra="forbid")
+"""For what is carried out: a field that is not known here was written by a newer version and may change what the others mean."""
+_Text = Annotated[str, Field(min_length=1)]
 
 
 @with_config(STRICT)
@@ -39,50 +46,68 @@ class _Meta(TypedDict, total=False):
     uid: Required[str]
     resourceVersion: str
     deletionTimestamp: str | None
+    creationTimestamp: str | None
     finalizers: list[str] | None
     annotations: StringMap | None
 
 
-@with_config(STRICT)
+@with_config(_KNOWN)
 class _Gang(TypedDict, total=False):
     apiVersion: str | None
-    kind: Required[str]
-    name: Required[str]
-    uid: Required[str]
+    kind: Required[_Text]
+    name: Required[_Text]
+    uid: Required[_Text]
 
 
-@with_config(STRICT)
+@with_config(_KNOWN)
 class _Member(TypedDict, total=False):
-    pod: Required[str]
-    uid: str
-    node: Required[str]
-    rank: Required[int]
+    pod: Required[_Text]
+    uid: str | None
+    node: Required[_Text]
+    rank: Required[Count]
     domains: dict[str, str] | None
 
 
-@with_config(STRICT)
+@with_config(_KNOWN)
 class _Spec(TypedDict):
     gang: _Gang
-    epoch: int
+    epoch: Annotated[int, Field(ge=1)]
     deadline: str
-    members: list[_Member]
+    members: Annotated[list[_Member], Field(min_length=1, max_length=MOST_SEATS)]
+
+
+@with_config(STRICT)
+class _Condition(TypedDict, total=False):
+    type: str
+    message: str | None
 
 
 @with_config(STRICT)
 class _Status(TypedDict, total=False):
-    phase: Literal["Committed", "Bound", "Released"] | None
+    phase: Phase | None
     bound: int | None
     observedEpoch: int | None
+    conditions: list[_Condition] | None
 
 
 @with_config(STRICT)
 class _Placement(TypedDict, total=False):
+    apiVersion: str | None
     metadata: Required[_Meta]
     spec: Required[_Spec]
     status: _Status | None
 
 
+@with_config(STRICT)
+class _Written(TypedDict, total=False):
+    """What an answer to a write of ours tells us that we did not write ourselves."""
+
+    metadata: Required[_Meta]
+    status: _Status | None
+
+
 _PLACEMENT: Final = TypeAdapter(_Placement)
+_WRITTEN: Final = TypeAdapter(_Written)
 
 
 def record_name(gang: Gang) -> str:
@@ -163,7 +188,7 @@ def rewrite(record: Record) -> Body:
     }
 
 
-def _assignment(record: Record) -> Body:
+def _assignment(record: Record) -> dict[str, object]:
     return {
         "epoch": record.epoch,
         "deadline": timestamp(record.deadline),
@@ -172,9 +197,31 @@ def _assignment(record: Record) -> Body:
 
 
 def placement(raw: Raw) -> Record:
-    """Read a Placement; raises BadInput."""
+    """Read a Placement; raises BadInput where it cannot be carried out as it stands: then it is neither obeyed nor overwritten."""
     fields = read(_PLACEMENT, raw, "Placement")
+    try:
+        return _record(fields)
+    except Unusable as wrong:
+        meta = fields["metadata"]
+        raise refused(wrong, "Placement", {"metadata": {"name": meta["name"], "namespace": meta["namespace"]}}) from None
+
+
+def answered(wanted: Record, raw: bytes) -> Record:
+    """Return a record that we have just written, as the server's answer completes it; its seats, which we sent, are not read again."""
+    fields = read(_WRITTEN, raw, "Placement")
+    meta = fields["metadata"]
+    return replace(
+        wanted,
+        uid=meta["uid"],
+        resource_version=meta.get("resourceVersion") or "",
+        **_meta(meta),
+        **_status(fields.get("status") or _Status()),
+    )
+
+
+def _record(fields: _Placement) -> Record:
     meta, spec, status = fields["metadata"], fields["spec"], fields.get("status") or _Status()
+    _usable(fields)
     gang = spec["gang"]
     return Record(
         namespace=meta["namespace"],
@@ -185,13 +232,56 @@ def placement(raw: Raw) -> Record:
         epoch=spec["epoch"],
         deadline=seconds(spec["deadline"], "spec.deadline"),
         seats=tuple(_seat(member) for member in spec["members"]),
-        phase=status.get("phase") or "Committed",
-        observed_epoch=status.get("observedEpoch") or 0,
-        bound=status.get("bound") or 0,
-        terminating=bool(meta.get("deletionTimestamp")),
-        guarded=FINALIZER in (meta.get("finalizers") or ()),
-        written_by=(meta.get("annotations") or EMPTY).get(WRITTEN_BY) or "",
+        **_meta(meta),
+        **_status(status),
     )
+
+
+def _usable(fields: _Placement) -> None:
+    """Refuse what no replica of this version has written."""
+    spec, status = fields["spec"], fields.get("status") or _Status()
+    version = fields.get("apiVersion")
+    if version not in (None, PLACEMENTS.api_version):
+        raise Unusable("apiVersion", version, f"{PLACEMENTS.api_version}, which is what this version of Coterie writes")
+    twice = [pod for pod, times in Counter(member["pod"] for member in spec["members"]).items() if times > 1]
+    if twice:
+        raise Unusable("spec.members", min(twice), "each pod once")
+    observed = status.get("observedEpoch") or 0
+    if observed > spec["epoch"]:
+        raise Unusable("spec.epoch", spec["epoch"], f"at least {observed}, the epoch that status.observedEpoch says is settled")
+
+
+class _MetaPart(TypedDict):
+    terminating: bool
+    guarded: bool
+    written_by: str
+    created: float
+
+
+class _StatusPart(TypedDict):
+    phase: Phase
+    observed_epoch: int
+    bound: int
+    message: str
+
+
+def _meta(meta: _Meta) -> _MetaPart:
+    return {
+        "terminating": bool(meta.get("deletionTimestamp")),
+        "guarded": FINALIZER in (meta.get("finalizers") or ()),
+        "written_by": (meta.get("annotations") or EMPTY).get(WRITTEN_BY) or "",
+        "created": seconds(meta.get("creationTimestamp"), "metadata.creationTimestamp"),
+    }
+
+
+def _status(status: _Status) -> _StatusPart:
+    said = next((each for each in status.get("conditions") or () if each.get("type") == CONDITION), _Condition())
+    return {
+        "phase": status.get("phase") or "Committed",
+        "observed_epoch": status.get("observedEpoch") or 0,
+        "bound": status.get("bound") or 0,
+        "message": said.get("message") or "",
+    }
 
 
 def _seat(member: _Member) -> RecordSeat:

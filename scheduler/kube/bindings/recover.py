@@ -1,65 +1,41 @@
 """Finishes open records: after a crash or a take-over before anything else is decided, and whenever a commit could not bind everyone.
 
-Order: first every record whose seats are still possible counts them as taken and is rolled forward; only then the others are superseded,
-so that a new plan never takes room that an older record promised. Superseding: raise the epoch, touch the members not bound, read
-them again, plan the missing ones with the bound ones fixed, rewrite the record, bind. If no plan exists the group is released.
-
-Releasing means eviction for a LeaderWorkerSet alone, of its leader pod, once: that makes the whole group anew. Pods that no controller would
-make anew are never evicted; the record says that it is incomplete. Planning is the caller's, through `replan`.
+Order: first every record counts its seats as taken and those that are still possible are rolled forward; only then the others are
+superseded, so that a new plan never takes room that a record promised. Superseding: raise the epoch, touch the members not bound, read
+them again, plan the missing ones with the bound ones fixed, rewrite the record, bind. If no plan exists the group is released
+(`scheduler.kube.bindings.release`). What is done when, is `scheduler.kube.bindings.table`. Planning is the caller's, through `replan`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Final, TypeAlias
 
-from scheduler.kube.bindings.commit import Committer, Outcome, Partly, Refused
-from scheduler.kube.bindings.judge import FindPod, Verdict, bound_uids, claim_key, judge
+from scheduler.kube.bindings.commit import Committer
+from scheduler.kube.bindings.judge import Verdict, claim_key, judge
+from scheduler.kube.bindings.outcomes import Closed, Recovered, Refused, Released, Stuck
 from scheduler.kube.bindings.records import record_name, seats_of
-from scheduler.kube.errors import ApiError, Conflict, NotFound
+from scheduler.kube.bindings.release import drop, fence, give_up, resume
+from scheduler.kube.errors import ApiError
 from scheduler.state.assumed import Seating
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.record import Record
+from scheduler.state.snapshot import Snapshot
 
-LEADER_WORKER_SET = "LeaderWorkerSet"
-_OF_THE_MOMENT = ("UNKNOWN", "WAITING")
+__all__ = ["Closed", "Recovered", "Recovery", "Released", "Replan", "Stuck", "has_open_record"]
+
+_OF_THE_MOMENT: Final = ("UNKNOWN", "WAITING")
 """A no of the moment is no reason to give a group up before its deadline."""
+Key: TypeAlias = tuple[str, str]
 Replan: TypeAlias = Callable[[Gang], Awaitable[Plan]]
 """Plans one gang on the cache's newest snapshot, with the bound members fixed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
-    """The record was given up. ``stay`` members remain bound where they are because nothing would make them anew."""
-
-    record: Record
-    why: str
-    stay: int = 0
-    evicted: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stuck:
-    """Nothing more can be done now; the record stays open and is looked at again later."""
-
-    record: Record
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
-    """The finalizer is off a finished record whose owner is gone."""
-
-    record: Record
-
-
-Recovered: TypeAlias = Outcome | Released | Stuck | Closed
+Heard: TypeAlias = Callable[[Key, Recovered | None], None]
 
 
 class Recovery:
@@ -72,108 +48,160 @@ class Recovery:
         self._replan = replan
         self._clock = clock
 
-    async def tend(self, gangs: Iterable[Gang], *, busy: Iterable[tuple[str, str]] = ()) -> dict[str, Recovered]:
+    async def tend(
+        self,
+        gangs: Iterable[Gang],
+        *,
+        busy: Iterable[Key] = (),
+        turned_away: Collection[str] = (),
+        heard: Heard | None = None,
+    ) -> dict[str, Recovered]:
         """Do what every record needs; ``gangs`` are all gangs of the cache's world, ``busy`` records that a commit is working on.
 
-        Return what was done, by ``namespace/name`` of the record. Records that wait for pods to come are held and left out.
+        ``turned_away``: UIDs of pods that a kubelet refused. Return what was done, by ``namespace/name`` of the record; ``heard`` is told of each
+        record as soon as it is done with, None where nothing was to be done. Records that wait for pods to come are held and left out. The seats
+        of all of them are counted as taken before this first yields.
         """
         by_record = {(gang.namespace, record_name(gang)): gang for gang in gangs}
-        passed = set(busy)
-        verdicts = [self._judged(record, by_record.get(key)) for key, record in sorted(self._cache.records.items()) if key not in passed]
-        first = [v for v in verdicts if v.action in ("forward", "close", "release")]
-        done = dict(zip((v.record.key for v in first), await self._all(first, by_record), strict=True))
+        verdicts = self._judged(by_record, frozenset(busy), turned_away)
+        tell = heard or (lambda _, __: None)
+        done: dict[str, Recovered] = {}
+
+        async def work(verdict: Verdict) -> None:
+            key = (verdict.record.namespace, verdict.record.name)
+            outcome: Recovered | None = None
+            try:
+                outcome = done[verdict.record.key] = await self._do(verdict, by_record.get(key))
+            finally:
+                tell(key, outcome)
+
+        for verdict in verdicts:
+            if verdict.action in ("nothing", "wait"):
+                tell((verdict.record.namespace, verdict.record.name), None)
+        first = (work(verdict) for verdict in verdicts if verdict.action in ("forward", "close", "release", "drop"))
+        # One bug costs one record: the others are finished before it is raised.
+        bugs = [bug for bug in await asyncio.gather(*first, return_exceptions=True) if bug is not None]
+        if bugs:
+            raise bugs[0]
         for verdict in verdicts:
             if verdict.action == "supersede":
-                done[verdict.record.key] = await self._do(verdict, by_record)
+                await work(verdict)
         return done
 
-    def _judged(self, record: Record, gang: Gang | None) -> Verdict:
-        """Judge a record on what the records before it left over, and count its seats as taken when they are possible."""
-        key = claim_key(record, gang)
-        mine = self._cache.assumed(key)
-        self._cache.forget(key)
-        verdict = judge(record, gang, self._cache.pod_named, self._cache.snapshot(), now=self._clock())
-        if verdict.action in ("forward", "wait"):
-            self._cache.hold(key, verdict.claims)
-        elif not record.open:
-            self._cache.hold(key, mine)  # a settled record says nothing about seats that are assumed for another reason
-        return verdict
+    def _judged(self, gangs: Mapping[Key, Gang], passed: frozenset[Key], turned_away: Collection[str]) -> list[Verdict]:
+        """Judge each record on what the records before it left over, oldest first, and count its seats as taken until it is given up."""
+        records = sorted(self._cache.records.items(), key=lambda item: (item[1].created, item[0]))
+        mine = [(key, record) for key, record in records if key not in passed]
+        rivals = _rivals(record for _, record in records)
+        for key, record in mine:
+            if record.open:
+                self._cache.forget(claim_key(record, gangs.get(key)))
+        view, now, verdicts = self._cache.snapshot(), self._clock(), []
+        for key, record in mine:
+            gang = gangs.get(key)
+            rival = rivals.get(record.key, "")
+            verdict = judge(record, gang, self._cache.pod_named, view, now=now, turned_away=turned_away, rival=rival)
+            verdicts.append(verdict)
+            view = _with_claims(view, verdict)
+        for verdict in verdicts:
+            if verdict.claims:
+                key = (verdict.record.namespace, verdict.record.name)
+                self._cache.hold(claim_key(verdict.record, gangs.get(key)), verdict.claims)
+        return verdicts
 
-    async def _all(self, verdicts: list[Verdict], gangs: Mapping[tuple[str, str], Gang]) -> list[Recovered]:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._do(verdict, gangs)) for verdict in verdicts]
-        return [task.result() for task in tasks]
-
-    async def _do(self, verdict: Verdict, gangs: Mapping[tuple[str, str], Gang]) -> Recovered:
+    async def _do(self, verdict: Verdict, gang: Gang | None) -> Recovered:
         record = verdict.record
-        gang = gangs.get((record.namespace, record.name))
         match verdict.action:
             case "forward":
-                return await self._committer.forward(record, verdict.pods)
+                return await self._forward(record, verdict.pods)
             case "supersede" if gang is not None:
                 return await self._supersede(record, gang)
-            case "release":
-                return await self._release(record, gang, verdict.why)
+            case "release" if record.phase == "Releasing" and record.open:
+                self._cache.forget(claim_key(record, gang))
+                return await resume(self._committer, record, self._named(record))
+            case "release" | "drop":
+                return await self._release(record, gang, verdict.why, evict=verdict.action == "release")
             case _:
                 closed = await self._committer.settler.close(record)
                 return Closed(record=record) if closed else Stuck(record=record, why="its finalizer could not be taken off")
 
-    async def _supersede(self, record: Record, gang: Gang) -> Recovered:
+    async def _forward(self, record: Record, pods: Mapping[str, Pod]) -> Recovered:
+        """Bind who waits. Pods that came for held seats are named in the record first: what supersedes it later must know whom to fence."""
+        came = tuple(s if s.uid or s.pod not in pods else replace(s, uid=pods[s.pod].uid) for s in record.seats)
+        if came != record.seats:
+            written = await self._committer.rewrite(record, came)
+            if isinstance(written, Refused):
+                return written
+            record = written
+        return await self._committer.forward(record, pods)
+
+    async def _fenced(self, record: Record, gang: Gang | None) -> tuple[Record, dict[str, Pod]] | Refused | Stuck:
         raised = await self._committer.raise_epoch(record)
         if isinstance(raised, Refused):
             return raised
+        members = [m.pod for m in gang.members if not m.held] if gang is not None else []
         try:
-            fresh = await self._touched(raised, gang)
+            fresh = await fence(self._committer, raised, [*self._named(record).values(), *members])
         except ApiError as error:
             return Stuck(record=raised, why=f"its members could not be read again: {error.message}")
+        return raised, fresh
+
+    async def _supersede(self, record: Record, gang: Gang) -> Recovered:
+        fenced = await self._fenced(record, gang)
+        if not isinstance(fenced, tuple):
+            return fenced
+        raised, fresh = fenced
         # The watch may lag behind what was just read: binds that landed count as taken before anything is planned.
         self._cache.hold(gang.key, [Seating(pod=replace(pod, node=None), node=pod.node) for pod in fresh.values() if pod.node is not None])
         plan = await self._replan(_with_pods(gang, fresh))
         if isinstance(plan, Unplaced) and plan.status in _OF_THE_MOMENT and self._clock() <= record.deadline:
             return Stuck(record=raised, why=plan.message)
         if not isinstance(plan, Placed):
-            return await self._release(raised, gang, plan.message, find=lambda _, name: fresh.get(name))
+            self._cache.forget(gang.key)
+            return await give_up(self._committer, raised, fresh, plan.message)
         self._cache.assume(plan)
         written = await self._committer.rewrite(raised, seats_of(plan))
         if isinstance(written, Refused):
             self._cache.forget(gang.key)
             return written
         pods = {s.member.pod.name: s.member.pod for s in plan.seats if not s.member.held}
-        outcome = await self._committer.forward(written, pods)
-        if isinstance(outcome, Partly):
-            self._cache.forget(gang.key)
-        return outcome
+        # Where somebody could not be bound the record stays open and its seats stay taken: it is judged anew.
+        return await self._committer.forward(written, pods)
 
-    async def _touched(self, record: Record, gang: Gang) -> dict[str, Pod]:
-        """Make stale binds fail, then read every member afresh; members that are gone are left out."""
-        members = [m.pod for m in gang.members if not m.held]
-
-        async def one(pod: Pod) -> Pod | None:
-            try:
-                if pod.node is None:
-                    await self._committer.settler.touch(pod, record)
-            except (Conflict, NotFound):
-                return None
-            found = await self._committer.binder.read(pod.namespace, pod.name)
-            return found if found is not None and found.uid == pod.uid else None
-
-        found = await asyncio.gather(*(one(pod) for pod in members))
-        return {pod.name: pod for pod in found if pod is not None}
-
-    async def _release(self, record: Record, gang: Gang | None, why: str, *, find: FindPod | None = None) -> Recovered:
-        """Give the group up: evict its leader where that makes it anew, else leave bound members and say so."""
+    async def _release(self, record: Record, gang: Gang | None, why: str, *, evict: bool) -> Recovered:
+        fenced = await self._fenced(record, gang)
+        if not isinstance(fenced, tuple):
+            return fenced
+        raised, fresh = fenced
         self._cache.forget(claim_key(record, gang))
-        bound = len(bound_uids(record, find or self._cache.pod_named))
-        evicts = bool(bound) and gang is not None and gang.workload.kind == LEADER_WORKER_SET
-        if evicts and gang is not None:
-            refused = await self._committer.settler.evict(gang.namespace, gang.owner)
-            if refused is not None:
-                return Stuck(record=record, why=f"{why}; its leader could not be evicted: {refused}")
-        message = _told(why, bound, len(record.seats), evicted=evicts)
-        released = await self._committer.settler.released(record, bound=bound, message=message)
-        if released.terminating:
-            await self._committer.settler.close(released)
-        return Released(record=released, why=message, stay=0 if evicts else bound, evicted=evicts)
+        return await (give_up(self._committer, raised, fresh, why) if evict else drop(self._committer, raised, why))
+
+    def _named(self, record: Record) -> dict[str, Pod]:
+        """Return the pods that the record names and that the cache knows, by name."""
+        found = ((seat, self._cache.pod_named(record.namespace, seat.pod)) for seat in record.seats)
+        return {seat.pod: pod for seat, pod in found if pod is not None and seat.uid in ("", pod.uid)}
+
+
+def _rivals(records: Iterable[Record]) -> dict[str, str]:
+    """Return, for each open record that names a pod of an older open one, that older one; ``records`` come oldest first."""
+    holders: dict[tuple[str, str], str] = {}
+    found: dict[str, str] = {}
+    for record in records:
+        if not record.open:
+            continue
+        names = [(record.namespace, seat.pod) for seat in record.seats]
+        rival = next((holders[name] for name in names if name in holders), None)
+        if rival is not None:
+            found[record.key] = rival
+            continue
+        holders.update(dict.fromkeys(names, record.key))
+    return found
+
+
+def _with_claims(view: Snapshot, verdict: Verdict) -> Snapshot:
+    if not verdict.claims:
+        return view
+    return view.changed({claim.pod.uid: replace(claim.pod, node=claim.node) for claim in verdict.claims})
 
 
 def _with_pods(gang: Gang, fresh: Mapping[str, Pod]) -> Gang:
@@ -181,15 +209,7 @@ def _with_pods(gang: Gang, fresh: Mapping[str, Pod]) -> Gang:
     return replace(gang, members=members)
 
 
-def _told(why: str, bound: int, total: int, *, evicted: bool) -> str:
-    if evicted:
-        return f"Given up: {why}. The leader was evicted, so that the whole group is made anew."
-    if bound:
-        return f"Given up: {why}. {bound} of {total} members are bound and stay: no controller would make the group anew as a whole."
-    return f"Given up: {why}. No member is bound."
-
-
-def has_open_record(gang: Gang, records: Mapping[tuple[str, str], Record]) -> bool:
+def has_open_record(gang: Gang, records: Mapping[Key, Record]) -> bool:
     """Whether a gang must not be decided, because its record is still to be carried out or superseded."""
     record = records.get((gang.namespace, record_name(gang)))
     return record is not None and record.open

@@ -14,9 +14,10 @@ from typing import Final
 from pydantic_core import from_json
 
 from scheduler.kube.api import PLACEMENTS, PODS, STRATEGIC_PATCH, Api, Body
-from scheduler.kube.bindings.records import FINALIZER, placement, timestamp
+from scheduler.kube.bindings.records import CONDITION, FINALIZER, answered, placement, timestamp
 from scheduler.kube.errors import ApiError, Conflict, NotFound, TooMany
 from scheduler.state.objects import Pod, Ref
+from scheduler.state.problems import BadInput
 from scheduler.state.record import Phase, Record
 
 logger = logging.getLogger(__name__)
@@ -42,9 +43,14 @@ class Settler:
         message = f"{bound} of {total} members are bound."
         return await self._status(record, phase="Committed", bound=bound, settled=False, reason="Binding", message=message)
 
-    async def released(self, record: Record, *, bound: int, message: str) -> Record:
+    async def releasing(self, record: Record, *, bound: int, message: str, refused: bool = False) -> Record:
+        """Write that the group is being given up; from then on every leader goes on with that. ``refused``: an eviction was, for now."""
+        reason = "EvictionRefused" if refused else "Releasing"
+        return await self._status(record, phase="Releasing", bound=bound, settled=False, reason=reason, message=message)
+
+    async def released(self, record: Record, *, bound: int, message: str, evicted: bool = False) -> Record:
         """Write that the record is given up: it holds nothing any more. ``bound`` members stay where they are."""
-        reason = "Incomplete" if bound else "NothingBound"
+        reason = "Evicted" if evicted else "Incomplete" if bound else "NothingBound"
         return await self._status(record, phase="Released", bound=bound, settled=True, reason=reason, message=message)
 
     async def close(self, record: Record) -> bool:
@@ -81,18 +87,18 @@ class Settler:
         patch: Body = {"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}}
         await self._api.patch(PODS.path(pod.namespace, pod.name, "status"), patch, kind=STRATEGIC_PATCH)
 
-    async def evict(self, namespace: str, leader: Ref) -> str | None:
-        """Evict a group's leader pod, once; return why not, or None when it goes (or is gone)."""
+    async def evict(self, namespace: str, pod: Ref) -> str | None:
+        """Evict one pod, once; return why not, or None when it goes (or is gone)."""
         eviction: Body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
-            "metadata": {"name": leader.name, "namespace": namespace},
-            "deleteOptions": {"preconditions": {"uid": leader.uid}},
+            "metadata": {"name": pod.name, "namespace": namespace},
+            "deleteOptions": {"preconditions": {"uid": pod.uid}},
         }
         try:
-            await self._api.post(PODS.path(namespace, leader.name, "eviction"), eviction, wait=False)
+            await self._api.post(PODS.path(namespace, pod.name, "eviction"), eviction, wait=False)
         except (NotFound, Conflict):
-            return None  # the leader with this UID is gone, which is all that was wanted
+            return None  # the pod with this UID is gone, which is all that was wanted
         except TooMany as error:
             return f"a disruption budget forbids it for now: {error.message}"
         except ApiError as error:
@@ -100,7 +106,10 @@ class Settler:
         return None
 
     async def _status(self, record: Record, *, phase: Phase, bound: int, settled: bool, reason: str, message: str) -> Record:
-        condition = {"type": "Bound", "status": "True" if phase == "Bound" else "False", "reason": reason, "message": message}
+        wanted = replace(record, phase=phase, bound=bound, message=message, observed_epoch=record.epoch if settled else record.observed_epoch)
+        if wanted == record:
+            return record  # the same words were written before
+        condition = {"type": CONDITION, "status": "True" if phase == "Bound" else "False", "reason": reason, "message": message}
         status = {
             "phase": phase,
             "bound": bound,
@@ -112,7 +121,7 @@ class Settler:
             try:
                 patch: Body = {"metadata": {"uid": now.uid, "resourceVersion": now.resource_version}, "status": status}
                 path = PLACEMENTS.path(now.namespace, now.name, "status")
-                return placement(await self._api.patch(path, patch))
+                return answered(now, await self._api.patch(path, patch))
             except Conflict:
                 again = await self._again(record)
                 if again is None:
@@ -128,6 +137,6 @@ class Settler:
         """Read the record again; None when it is another one or was superseded, so that there is nothing to say any more."""
         try:
             now = placement(await self._api.get(PLACEMENTS.path(record.namespace, record.name)))
-        except ApiError:
+        except (ApiError, BadInput):
             return None
         return now if (now.uid, now.epoch) == (record.uid, record.epoch) and now.observed_epoch < now.epoch else None

@@ -222,8 +222,8 @@ class PlacementStatus(Part):
 
     model_config = ConfigDict(json_schema_extra=cel.rules(cel.OBSERVED_EPOCH_RISES))
 
-    phase: Literal["Committed", "Bound", "Released"] | None = None
-    """Committed: members are being bound. Bound: all are. Released: the record was given up and holds nothing."""
+    phase: Literal["Committed", "Bound", "Releasing", "Released"] | None = None
+    """Committed: members are being bound. Bound: all are. Releasing: the group is being evicted. Released: it was given up and holds nothing."""
     bound: Count | None = None
     """Members that are bound."""
     observed_epoch: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None

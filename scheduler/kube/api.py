@@ -1,11 +1,12 @@
 """The door to the API server: the only module that imports `kubernetes`.
 
-It takes configuration, credentials, TLS and the HTTP session from ``kubernetes.aio`` and moves raw bytes over it: generated models cost
-thirty times as much as the fields that a decision reads. Answers that are not a success are raised as `scheduler.kube.errors`. What the
-bytes mean is `scheduler.kube.parse.wire`.
+It takes configuration, credentials and TLS from ``kubernetes.aio`` and moves raw bytes: generated models cost thirty times as much as the
+fields that a decision reads. Short calls go over connections of our own (`scheduler.kube.connection`), watches, and everything that has to
+pass a proxy, through the session of ``kubernetes.aio``. Answers that are not a success are raised as `scheduler.kube.errors`. What the bytes
+mean is `scheduler.kube.parse.wire`.
 
-The difficulty: a write whose answer was lost may have happened. So only reads are repeated here after a lost answer; a write is repeated
-only when the server said that it did nothing (429, 401).
+The difficulty: a write whose answer was lost may have happened. So only reads are repeated here after a lost answer, and writes only when
+the server said that it did nothing (429, 401).
 """
 
 from __future__ import annotations
@@ -13,18 +14,24 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from pydantic_core import from_json, to_json
 
-from scheduler.kube.errors import ApiError, Denied, NotConfigured, TooMany, Unreachable, from_answer
+from scheduler.kube.connection import MOST_CONNECTIONS, Answer, Connections
+from scheduler.kube.credentials import JSON, Credentials
+from scheduler.kube.errors import Denied, NotConfigured, TooMany, Unreachable, from_answer
 
 READ_SECONDS: Final = 60.0
 WRITE_SECONDS: Final = 15.0
+_LIMITS: Final = {"GET": READ_SECONDS}
 CONNECT_SECONDS: Final = 5.0
 TRIES: Final = 4
 LONGEST_WAIT: Final = 30.0
@@ -36,7 +43,8 @@ _UNAUTHORIZED: Final = 401
 _SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 Query = Mapping[str, str | int]
-Body = Mapping[str, object]
+Body = Mapping[str, object] | bytes
+"""One JSON object, or its bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +78,8 @@ LEASES: Final = Resource(group="coordination.k8s.io", version="v1", plural="leas
 class _Transport(Protocol):
     """What is used of ``kubernetes.aio.client.rest.RESTClientObject``."""
 
+    ssl_context: ssl.SSLContext
+
     async def request(self, method: str, url: str, *, headers: dict[str, str], body: object, _request_timeout: aiohttp.ClientTimeout) -> Any: ...  # noqa: ANN401 - the library's own untyped answer; only .response is touched
 
     async def close(self) -> None: ...
@@ -84,12 +94,18 @@ class Api:
 
         self._configuration = configuration
         self._reload = reload
+        configuration.connection_pool_maxsize = MOST_CONNECTIONS
         self._transport: _Transport = RESTClientObject(configuration)
+        self._connections: Connections | None = None
+        if not _proxied(configuration):
+            tls, name = self._transport.ssl_context, configuration.tls_server_name or None
+            self._connections = Connections(self.host, tls=tls, server_name=name, connect_seconds=CONNECT_SECONDS)
+        self._credentials = Credentials(configuration)
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     @property
     def host(self) -> str:
-        """The server's address, for messages."""
+        """The server's address."""
         return str(self._configuration.host)
 
     async def __aenter__(self) -> Self:
@@ -102,6 +118,8 @@ class Api:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._connections is not None:
+            await self._connections.close()
         await self._transport.close()
         await asyncio.sleep(0)  # sockets are closed one turn of the loop later
 
@@ -135,7 +153,7 @@ class Api:
             response = await self._open("GET", path, query, None, limits=limits)
             try:
                 if response.status >= _ERRORS:
-                    raise await self._error(response, "GET", path)
+                    raise from_answer(response.status, await response.read(), retry_after=response.headers.get("Retry-After"), what=f"GET {path}")
                 while piece := await response.content.readany():
                     yield piece
             finally:
@@ -144,12 +162,13 @@ class Api:
             raise self._unreachable(lost, "GET", path) from lost
 
     async def _repeat(
-        self, method: str, path: str, query: Query | None, *, body: Body | None = None, content: str = "", reads: bool = False, waits: bool = True
+        self, method: str, path: str, query: Query | None, *, body: Body | None = None, content: str = JSON, reads: bool = False, waits: bool = True
     ) -> bytes:
+        sent = body if body is None or isinstance(body, bytes) else to_json(body)
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                return await self._once(method, path, query, body, content)
+                return await self._once(method, path, query, sent, content)
             except TooMany as refused:
                 pause = refused.retry_after or self._backoff(attempt)
                 if last or not waits or pause > LONGEST_WAIT:
@@ -159,6 +178,7 @@ class Api:
                 if last or attempt or denied.status != _UNAUTHORIZED or self._reload is None:
                     raise
                 await self._reload()
+                self._credentials.expired()
             except Unreachable as lost:
                 if last or not reads:
                     raise
@@ -168,37 +188,45 @@ class Api:
     def _backoff(self, attempt: int) -> float:
         return 0.1 * 2.0**attempt * self._random.uniform(0.5, 1.5)
 
-    async def _once(self, method: str, path: str, query: Query | None, body: Body | None, content: str) -> bytes:
-        limits = aiohttp.ClientTimeout(total=READ_SECONDS if method == "GET" else WRITE_SECONDS, sock_connect=CONNECT_SECONDS)
+    async def _once(self, method: str, path: str, query: Query | None, body: bytes | None, content: str) -> bytes:
         try:
-            response = await self._open(method, path, query, body, limits=limits, content=content)
-            async with response:
-                if response.status >= _ERRORS:
-                    raise await self._error(response, method, path)
-                # Reading to the end gives the connection back to the pool; otherwise every call pays for a new TLS handshake.
-                return await response.read()
+            if self._connections is None:
+                answer = await self._through_session(method, path, query, body, content)
+            else:
+                target = f"{path}?{urlencode(query)}" if query else path
+                answer = await self._connections.call(
+                    method, target, await self._credentials.lines(content), body, seconds=_LIMITS.get(method, WRITE_SECONDS)
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
             raise self._unreachable(lost, method, path) from lost
+        if answer.status >= _ERRORS:
+            raise from_answer(answer.status, answer.body, retry_after=answer.headers.get("retry-after"), what=f"{method} {path}")
+        return answer.body
+
+    async def _through_session(self, method: str, path: str, query: Query | None, body: bytes | None, content: str) -> Answer:
+        limits = aiohttp.ClientTimeout(total=_LIMITS.get(method, WRITE_SECONDS), sock_connect=CONNECT_SECONDS)
+        async with await self._open(method, path, query, None if body is None else from_json(body), limits=limits, content=content) as response:
+            whole = await response.read()
+            return Answer(status=response.status, headers={name.lower(): value for name, value in response.headers.items()}, body=whole)
 
     async def _open(
-        self, method: str, path: str, query: Query | None, body: Body | None, *, limits: aiohttp.ClientTimeout, content: str = ""
+        self, method: str, path: str, query: Query | None, body: object, *, limits: aiohttp.ClientTimeout, content: str = JSON
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": "application/json", "User-Agent": "coterie"}
-        if content:
-            headers["Content-Type"] = content
-        for setting in (await self._configuration.auth_settings()).values():
-            headers[setting["key"]] = setting["value"]
+        headers = dict(await self._credentials.headers(content))
         url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
         answer = await self._transport.request(method, url, headers=headers, body=body, _request_timeout=limits)
         response: aiohttp.ClientResponse = answer.response
         return response
 
-    async def _error(self, response: aiohttp.ClientResponse, method: str, path: str) -> ApiError:
-        return from_answer(response.status, await response.read(), retry_after=response.headers.get("Retry-After"), what=f"{method} {path}")
-
     def _unreachable(self, lost: Exception, method: str, path: str) -> Unreachable:
         why = "it did not answer in time" if isinstance(lost, TimeoutError) else str(lost) or type(lost).__name__
         return Unreachable(f"{method} {path}: the API server {self.host} cannot be reached: {why}")
+
+
+def _proxied(configuration: Any) -> bool:  # noqa: ANN401 - a kubernetes.aio Configuration
+    """Whether the way to the server leads through a proxy, of the configuration or of the environment."""
+    host = urlsplit(str(configuration.host))
+    return bool(configuration.proxy) or (host.scheme in getproxies() and not proxy_bypass(host.hostname or ""))
 
 
 def _hang_up(response: aiohttp.ClientResponse) -> None:
@@ -220,7 +248,11 @@ async def connect(kubeconfig: str | None = None, *, context: str | None = None) 
     in_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and _SERVICE_ACCOUNT.is_file()
     if kubeconfig is None and in_pod:
         _load_service_account(configuration)
-        return _made(configuration, None)
+
+        async def reread() -> None:
+            _load_service_account(configuration)
+
+        return _made(configuration, reread)
     files = _existing(kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config"))
     await _load_files(configuration, files, context)
 

@@ -102,12 +102,18 @@ async def silent(request: web.Request) -> web.StreamResponse:
 
 
 @contextlib.asynccontextmanager
-async def serving(script: Script, *, reload: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Api]:
-    """Serve a script and return a client of it."""
+async def serving(
+    script: Script, *, reload: Callable[[], Awaitable[None]] | None = None, token: Callable[[], str] | None = None
+) -> AsyncIterator[Api]:
+    """Serve a script and return a client of it; ``token`` is asked for the credentials as a pod's token file would be read."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", script.handle)
     async with TestServer(application) as server:
         configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+        if token is not None:
+            configuration.api_key = {"authorization": ""}
+            hook: Any = lambda found: found.api_key.update(authorization=token())  # noqa: E731 - the library gives its fields the type of their default
+            configuration.refresh_api_key_hook = hook
         async with Api(configuration, reload=reload) as api:
             yield api
 

@@ -1,14 +1,18 @@
 """The door: what is repeated, what is not, and what a person reads when there is no way in."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from kubernetes.aio.client import Configuration
 
-from scheduler.kube.api import connect
+from scheduler.kube import credentials
+from scheduler.kube.api import Api, connect
 from scheduler.kube.errors import ApiError, Conflict, Denied, Gone, Invalid, NotConfigured, NotFound, TooMany, Unreachable
-from tests.kube.faulty import Script, answer, refuse, reset, serving
+from tests.kube.faulty import Script, answer, refuse, reset, serving, stream
 
 PATH = "/api/v1/things"
 
@@ -100,6 +104,51 @@ async def test_credentials_that_ran_out_are_fetched_again_once() -> None:
     async with serving(script, reload=reload) as api:
         assert await api.get(PATH)
     assert (len(fetched), len(script.asked)) == (1, 2)
+
+
+async def test_a_token_that_was_changed_meanwhile_is_sent_soon_and_after_a_refusal_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    tokens = iter("abcdefgh")
+
+    async def look(request: web.Request) -> web.StreamResponse:
+        sent.append(request.headers["Authorization"])
+        return web.json_response({}, status=401 if sent[-1] == "Bearer b" else 200)
+
+    async def reload() -> None:
+        pass
+
+    script = Script()
+    script.on(f"POST {PATH}", look)
+    async with serving(script, reload=reload, token=lambda: f"Bearer {next(tokens)}\n") as api:
+        await api.post(PATH, {})
+        await api.post(PATH, {})
+        monkeypatch.setattr(credentials, "FRESH_SECONDS", 0.0)
+        await api.post(PATH, {})
+    assert sent == ["Bearer a", "Bearer a", "Bearer b", "Bearer c"]
+
+
+async def test_bodies_may_be_bytes_already_and_go_out_as_they_are() -> None:
+    script = Script()
+    script.on(f"POST {PATH}", answer({}))
+    async with serving(script) as api:
+        await api.post(PATH, b'{"a": [1, 2]}')
+        await api.post(PATH, {"b": "\u00fc"})
+    assert script.bodies == [{"a": [1, 2]}, {"b": "\u00fc"}]
+
+
+async def test_a_proxy_of_the_environment_is_used_for_calls_and_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script()
+    script.on(f"POST {PATH}", answer({"a": 1}), refuse(409, "AlreadyExists"))
+    script.on(f"WATCH {PATH}", stream(b"line\n"))
+    async with serving(script) as direct:
+        monkeypatch.setenv("http_proxy", direct.host)
+        async with Api(Configuration(host="http://nowhere.invalid")) as api:
+            assert b"1" in await api.post(PATH, {"sent": True})
+            with pytest.raises(Conflict, match="it is AlreadyExists"):
+                await api.post(PATH, {})
+            async with contextlib.aclosing(api.stream(PATH, {"watch": "true"}, idle=5)) as pieces:
+                assert [piece async for piece in pieces] == [b"line\n"]
+    assert script.bodies == [{"sent": True}, {}]
 
 
 # --- finding the cluster

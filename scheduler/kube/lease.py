@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import socket
@@ -64,6 +65,11 @@ def own_identity(environ: Mapping[str, str] = os.environ) -> str:
     return environ.get("POD_NAME") or f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
+def since_boot() -> float:
+    """Return seconds since the machine booted, suspends included: `time.monotonic` stands still while others count on."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Lease:
     """One replica's share in the election: `acquire`, then `keep` beside the work; ask `held` right before a write that nothing else guards."""
 
@@ -76,9 +82,9 @@ class Lease:
         name: str = NAME,
         duration: float = DURATION_SECONDS,
         renew: float = RENEW_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        """Ask nothing yet; ``duration`` and ``renew`` are in seconds."""
+        """Ask nothing yet; ``duration`` and ``renew`` are in seconds, ``clock`` is `since_boot` when it is left out."""
         self.identity = identity
         self.term = 0
         self.holder = ""
@@ -88,21 +94,32 @@ class Lease:
         self._name = name
         self._duration = duration
         self._renew = renew
-        self._clock = clock
+        self._clock = clock or since_boot
+        self._latest = self._clock()
         self._until = float("-inf")
         self._version = ""
         self._acquired = ""
         self._seen = _Seen(version="", since=0.0)
+        self._wait = 0.0
 
     def held(self) -> bool:
-        """Whether the Lease is surely ours at this moment."""
-        return self._clock() < self._until - min(MARGIN_SECONDS, self._duration / 4)
+        """Whether the Lease is surely ours at this moment. A clock that went back proves nothing: the Lease is then lost."""
+        now = self._clock()
+        if now < self._latest:
+            logger.warning("the clock went back by %.1f s; the Lease %s/%s counts as lost", self._latest - now, self._namespace, self._name)
+            self._until = float("-inf")
+        self._latest = now
+        return now < self._until - min(MARGIN_SECONDS, self._duration / 4)
 
     async def acquire(self) -> None:
         """Wait until the Lease is ours. Raise what the server says when it will not change: Denied, Invalid, a missing namespace."""
+        told = ""
         while True:
             if await self._try():
                 return
+            if self.holder not in ("", told, self.identity):
+                told = self.holder
+                logger.info("waiting for the Lease %s/%s: %s holds it for %g s after each change", self._namespace, self._name, told, self._wait)
             await asyncio.sleep(self._renew)
 
     async def keep(self) -> None:
@@ -159,7 +176,8 @@ class Lease:
         now = self._clock()
         if found.metadata.resourceVersion != self._seen.version:
             self._seen = _Seen(version=found.metadata.resourceVersion, since=now)
-        return now - self._seen.since > (found.spec.leaseDurationSeconds or self._duration)
+        self._wait = float(found.spec.leaseDurationSeconds or self._duration)
+        return now - self._seen.since > self._wait
 
     async def _create(self) -> bool:
         sent = self._clock()
@@ -194,7 +212,8 @@ class Lease:
         return await self._api.put(LEASES.path(self._namespace, self._name), self._body(holder=holder, term=term, version=self._version))
 
     def _body(self, *, holder: str | None, term: int, version: str = "") -> Body:
-        seconds = max(1, round(self._duration)) if holder else 1
+        # Whole seconds is all that the API takes: up, because others must not take it before we believe that it is lost.
+        seconds = math.ceil(self._duration) if holder else 1
         return {
             "apiVersion": LEASES.api_version,
             "kind": "Lease",

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from scheduler.config import Config, Identity
 from scheduler.kube.api import Api
@@ -23,7 +24,7 @@ from scheduler.kube.follow.listing import objects
 from scheduler.kube.follow.watch import Watcher
 from scheduler.kube.follow.watched import WATCHED
 from scheduler.kube.group.grouping import Index
-from scheduler.kube.lease import Lease
+from scheduler.kube.lease import Lease, since_boot
 from scheduler.kube.publish.outbox import Outbox
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts
@@ -32,6 +33,7 @@ from scheduler.service.deciding import Decider
 from scheduler.service.feed import Feed
 from scheduler.service.http import Server
 from scheduler.service.loop import Loop
+from scheduler.service.reserving import Reservations
 from scheduler.service.telling import Teller
 from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
@@ -40,6 +42,8 @@ from scheduler.state.gang import Gang
 from scheduler.state.plan import Plan
 
 logger = logging.getLogger(__name__)
+
+Clock: TypeAlias = Callable[[], float]
 
 FINISH_SECONDS: Final = 15.0
 """How long commits may take to finish at a stop; the rest stands in records. Pods are given 30 s to end."""
@@ -104,22 +108,27 @@ class Parts:
     metrics: Metrics
 
 
-def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None) -> Parts:
-    """Put a scheduler together; nothing is asked or written yet. Without ``joint`` gangs that compete are decided one by one."""
+def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None, *, clock: Clock | None = None) -> Parts:
+    """Put a scheduler together; nothing is asked or written yet. Without ``joint`` gangs that compete are decided one by one.
+
+    ``clock`` gives seconds that only grow: monotonic time, and for the Lease a clock that suspends do not stop, when it is left out.
+    """
+    ticks = clock or time.monotonic
     metrics = Metrics()
-    watcher = Watcher(api, idle=config.watch.idle_seconds)
+    watcher = Watcher(api, idle=config.watch.idle_seconds, clock=ticks)
     cache = ClusterCache(levels=config.custom_levels)
-    feed = Feed(cache, Index(scheduler_name=config.scheduler_name), watcher.events, metrics)
+    feed = Feed(cache, Index(scheduler_name=config.scheduler_name), watcher.events, metrics, clock=ticks)
     attempts = Attempts(config.backoff)
     budget = Budget(deterministic_seconds=config.solver.deterministic_seconds, wall_seconds=config.solver.wall_seconds)
-    decider = Decider(cache, solver, budget, drain=feed.drain, joint=joint)
-    election = _election(api, config, who)
+    reservations = Reservations(cache=cache, attempts=attempts, metrics=metrics, after=config.queue.reserve_after_seconds)
+    decider = Decider(cache, solver, budget, drain=feed.drain, joint=joint, reserved=reservations.pods)
+    election = _election(api, config, who, clock or since_boot)
 
     async def replan(gang: Gang) -> Plan:
         async with decider.lock:
             return (await decider.decide(gang)).plan
 
-    carrier = Carrier(Committer(api, election, in_flight=config.binds_in_flight), cache, feed, replan, metrics)
+    carrier = Carrier(Committer(api, election, in_flight=config.binds_in_flight), cache, feed, replan, metrics, clock=ticks)
     served = frozenset(config.namespaces)
     outbox = Outbox(api, instance=who.name, quiet=carrier.quiet)
     teller = Teller(outbox, attempts, metrics, served=lambda namespace: not served or namespace in served)
@@ -128,18 +137,22 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joi
         feed=feed,
         attempts=attempts,
         decider=decider,
+        reservations=reservations,
         carrier=carrier,
         teller=teller,
         metrics=metrics,
         served=lambda namespace: not served or namespace in served,
+        clock=ticks,
     )
-    server = Server(api, watcher, metrics, turned=lambda: loop.turned)
+    server = Server(api, watcher, metrics, turned=lambda: loop.turned, clock=ticks)
     return Parts(api=api, watcher=watcher, feed=feed, loop=loop, teller=teller, outbox=outbox, election=election, server=server, metrics=metrics)
 
 
-async def serve(api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None, *, stop: asyncio.Event) -> None:
-    """Run until ``stop`` is set. Raises BadInput when the port cannot be had."""
-    parts = assemble(api, config, who, solver, joint)
+async def serve(
+    api: Api, config: Config, who: Identity, solver: Solver, joint: Joint | None = None, *, stop: asyncio.Event, clock: Clock | None = None
+) -> None:
+    """Run until ``stop`` is set; ``clock`` as in `assemble`. Raises BadInput when the port cannot be had."""
+    parts = assemble(api, config, who, solver, joint, clock=clock)
     await parts.server.start(config.http)
     parts.metrics.gauge("coterie_leader", 0)
     logger.info("starting as %s", who.name, extra={"fields": {"server": api.host, "namespaces": list(config.namespaces) or "all"}})
@@ -233,8 +246,16 @@ async def _finish(parts: Parts) -> None:
     logger.info("stopped")
 
 
-def _election(api: Api, config: Config, who: Identity) -> Election:
+def _election(api: Api, config: Config, who: Identity, clock: Clock) -> Election:
     chosen = config.leader_election
     if not chosen.enabled:
         return Alone(who.name)
-    return Lease(api, identity=who.name, namespace=who.namespace, name=chosen.lease_name, duration=chosen.lease_seconds, renew=chosen.renew_seconds)
+    return Lease(
+        api,
+        identity=who.name,
+        namespace=who.namespace,
+        name=chosen.lease_name,
+        duration=chosen.lease_seconds,
+        renew=chosen.renew_seconds,
+        clock=clock,
+    )

@@ -153,3 +153,29 @@ async def test_giving_back_clears_the_holder_and_a_lost_lease_is_not_touched() -
 def test_the_identity_is_the_pods_name_or_unique() -> None:
     assert own_identity({"POD_NAME": "coterie-0"}) == "coterie-0"
     assert own_identity({}) != own_identity({})
+
+
+async def test_a_clock_that_goes_back_ends_a_lease_instead_of_stretching_it() -> None:
+    script, clock = Script(), Clock()
+    script.on(f"GET {ONE}", refuse(404, "NotFound"))
+    script.on(f"POST {PATH}", answer(lease("me")))
+    async with serving(script) as api:
+        mine = ours(api, clock)
+        await mine.acquire()
+    assert mine.held()
+    clock.now = 95.0
+    assert not mine.held()
+    clock.now = 101.0
+    assert not mine.held(), "only a renewal brings it back"
+
+
+async def test_others_are_told_a_duration_that_is_no_shorter_than_what_we_believe_in() -> None:
+    script, clock = Script(), Clock()
+    script.on(f"GET {ONE}", refuse(404, "NotFound"))
+    script.on(f"POST {PATH}", answer(lease("me")))
+    async with serving(script) as api:
+        mine = Lease(api, identity="me", clock=clock, duration=1.4)
+        await mine.acquire()
+    told = script.bodies[0]["spec"]["leaseDurationSeconds"]
+    clock.now = 100.0 + told
+    assert (told, mine.held()) == (2, False)

@@ -70,9 +70,10 @@ class Agreed:
     """Steps without an author from the moments of an outage."""
 
 
-def writes(path: Path) -> Iterator[Write]:
-    """Read the audit log; a line that a kill cut off is left out."""
+def writes(path: Path, offset: int = 0) -> Iterator[Write]:
+    """Read the audit log from a byte on; a line that a kill cut off is left out."""
     with path.open(encoding="utf-8") as file:
+        file.seek(offset)
         for line in file:
             try:
                 event = json.loads(line)
@@ -137,15 +138,30 @@ def _author(step: Step, by_key: Mapping[tuple[Kind, Key], Sequence[Write]]) -> W
     if step.binds:
         uid = uid_of(step.after or {"metadata": {}})
         return next((w for w in mine if w.verb == "bind" and w.node == step.binds and w.uid in ("", uid)), None)
-    if step.after is None or (going(step.after) and not (step.before and going(step.before))):
-        uid = uid_of(step.after or step.before or {"metadata": {}})
-        whole = by_key.get((step.kind, (step.key[0], "")), ())
-        removing = [w for w in mine if w.verb in ("delete", "evict") and w.uid in ("", uid)]
-        removing += [w for w in whole if w.verb == "deletecollection"]
-        # The last finalizer going, or the grace ending, takes away what was deleted before.
-        removing += [w for w in mine if step.after is None and w.verb in ("patch", "update") and w.uid == uid]
-        return removing[-1] if removing else None
-    return None
+    return _remover(step, mine, by_key.get((step.kind, (step.key[0], "")), ())) if _leaves(step) else None
+
+
+def _leaves(step: Step) -> bool:
+    """Whether the object goes, begins to go, or gets less time to go: a deletion can take three steps."""
+    if step.after is None:
+        return True
+    fields = ("deletionTimestamp", "deletionGracePeriodSeconds")
+    return going(step.after) and any(step.after["metadata"].get(name) != (step.before or step.after)["metadata"].get(name) for name in fields)
+
+
+def _remover(step: Step, mine: Sequence[Write], whole: Sequence[Write]) -> Write | None:
+    """Find who deleted; the answer names the revision of the last step only, and an eviction's answer none."""
+    uid = uid_of(step.after or step.before or {"metadata": {}})
+    right = [write for write in mine if write.uid in ("", uid)]
+    evicted = [w for w in right if w.verb == "evict"]
+    if evicted and step.before is not None and not going(step.before):
+        return evicted[0]
+    later = sorted((w for w in right if w.verb == "delete" and w.revision > step.revision), key=lambda w: w.revision)
+    deleted = later or [w for w in right if w.verb == "delete"]
+    # Where the last finalizer goes or the grace is over, the writer of that takes away what was deleted before.
+    last = [w for w in right if step.after is None and w.verb in ("patch", "update") and w.uid == uid]
+    found = [*deleted, *evicted, *(w for w in whole if w.verb == "deletecollection"), *reversed(last)]
+    return found[0] if found else None
 
 
 def _unseen(history: History, done: Sequence[Write]) -> Iterator[str]:
@@ -165,7 +181,7 @@ def _unseen(history: History, done: Sequence[Write]) -> Iterator[str]:
         if write.verb == "bind":
             lost = (write.key, write.uid, write.node) not in nodes and bool(known or write.revision)
         elif write.verb in ("delete", "evict"):
-            lost = bool(known) and (write.kind, write.key) not in leaving
+            lost = bool(known) and write.revision <= last and (write.kind, write.key) not in leaving
         else:
             told = history.begins <= write.revision <= last
             lost = told and write.revision not in known and write.verb in ("create", "update", "patch")

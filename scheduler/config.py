@@ -65,6 +65,12 @@ class WatchConfig(_Model):
     idle_seconds: Seconds = 90.0
 
 
+class QueueConfig(_Model):
+    """``reserveAfterSeconds``: how long the gang at the head of the queue is refused before seats are reserved for it (docs/queue.md); 0: never."""
+
+    reserve_after_seconds: Annotated[float, Field(ge=0, le=86_400)] = 60.0
+
+
 class HttpConfig(_Model):
     """Where /healthz, /readyz, /metrics and /snapshot are served. Port 0 takes any free one."""
 
@@ -84,6 +90,7 @@ class Config(_Model):
     solver: SolverConfig = SolverConfig()
     leader_election: LeaderElectionConfig = LeaderElectionConfig()
     backoff: BackoffConfig = BackoffConfig()
+    queue: QueueConfig = QueueConfig()
     watch: WatchConfig = WatchConfig()
     http: HttpConfig = HttpConfig()
     binds_in_flight: int = Field(default=32, ge=1, le=1024)

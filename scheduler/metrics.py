@@ -35,13 +35,14 @@ METRICS: tuple[Metric, ...] = (
     Metric(name="coterie_binds", kind="counter", labels=("outcome",), meaning="Pods bound, by outcome: bound, already, refused."),
     Metric(name="coterie_gang_seconds", kind="histogram", meaning="From the last member created to the last member bound, in seconds."),
     Metric(name="coterie_records_open", kind="gauge", meaning="Placement records whose gang is committed and not yet wholly bound."),
+    Metric(name="coterie_reservations", kind="gauge", meaning="Gangs that are refused and have seats reserved for when pods there have ended."),
     Metric(name="coterie_timeouts", kind="counter", meaning="Gangs that waited longer than scheduleTimeoutSeconds."),
     Metric(name="coterie_watch_age_seconds", kind="gauge", labels=("kind",), meaning="Seconds since the API server last said anything about a kind."),
     Metric(
         name="coterie_errors",
         kind="counter",
         labels=("where",),
-        meaning="Bugs that were caught and logged, by where: group, decide, commit, recover, publish, loop.",
+        meaning="Bugs that were caught and logged, by where: feed, group, decide, commit, recover, publish, loop.",
     ),
     Metric(name="coterie_leader", kind="gauge", meaning="1 while this replica is the leader, else 0."),
 )

@@ -1,25 +1,24 @@
 """What is remembered about each gang between two looks at it: the last answer, backoff, time-out, nodes that refused.
 
-A gang whose answer was no is not decided again before something changes that can help it: its own objects, or the cluster (`Look.help`).
+A gang whose answer was no is not decided again before something changes that can help it: its own objects, or the cluster
+(`scheduler.service.questions`). Nodes that refused a pod are remembered by `scheduler.service.shunned`.
 Pure but for the jitter; the clock is an argument everywhere.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
 from scheduler.config import BackoffConfig
-from scheduler.kube.group.groups import GroupRef
+from scheduler.service.questions import Question
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey, NodeName
-from scheduler.state.plan import Placed, Plan, Unplaced
+from scheduler.state.ids import GangKey
+from scheduler.state.plan import Plan, Unplaced
 
-REFUSED_SECONDS: Final = 60.0
-"""How long a node that refused a group's pod is not proposed to that group again."""
 SPREAD: Final = (0.5, 1.5)
 CHANGED_SECONDS: Final = 0.05
 """The first pause after a plan that no longer held when it was made."""
@@ -35,8 +34,6 @@ class Look:
     """Monotonic, in seconds."""
     calendar: float
     """Seconds since the epoch."""
-    help: int
-    """Rises with every change of the cluster that can make room or open a node."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,14 +44,20 @@ class Attempt:
     """Monotonic seconds when its waiting reason was seen first."""
     waits: str = ""
     """The reason it waits for, as a code."""
+    ready: float | None = None
+    """Monotonic seconds when it was seen to wait no more; ``None``: it never did."""
     asked: Gang | None = None
     """The gang as it was decided last, without versions."""
     seen: Gang | None = None
     """The very value that was compared with ``asked`` last."""
     plan: Plan | None = None
     decisions: int = 0
-    help: int = -1
-    """`Look.help` when the last no was said; -1: the next look may decide."""
+    answered: bool = False
+    """Whether the last answer holds until something changes; else the next look may decide."""
+    question: Question | None = None
+    """What was asked when the last no was said, where the cluster can change the answer."""
+    no_since: float | None = None
+    """Monotonic seconds of the first proved no since it was bound last."""
     failures: int = 0
     not_before: float = 0.0
     look_again: float = inf
@@ -71,7 +74,6 @@ class Attempts:
         self._backoff = backoff
         self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
         self._of: dict[GangKey, Attempt] = {}
-        self._refused: dict[GroupRef, dict[NodeName, float]] = {}
 
     def of(self, key: GangKey) -> Attempt | None:
         """Return what is remembered about a gang."""
@@ -84,6 +86,7 @@ class Attempts:
             attempt = self._of.get(gang.key) or Attempt(since=now)
             code = gang.waiting.code if gang.waiting is not None else ""
             if code != attempt.waits:
+                attempt.ready = now if not code else None
                 attempt.since, attempt.waits = now, code
             alive[gang.key] = attempt
         self._of = alive
@@ -93,9 +96,20 @@ class Attempts:
         attempt = self._of[gang.key]
         if look.now < attempt.not_before:
             return False
-        if not isinstance(attempt.plan, Unplaced) or attempt.help < 0:
+        if not attempt.answered or (attempt.question is not None and attempt.question.open):
             return True
-        return attempt.help != look.help or look.now >= attempt.look_again or self._changed(attempt, gang)
+        return look.now >= attempt.look_again or self._changed(attempt, gang)
+
+    def questions(self) -> Iterable[Question | None]:
+        """Return what gangs wait to hear another answer to."""
+        return (attempt.question for attempt in self._of.values())
+
+    def refused_since(self, gang: Gang) -> float | None:
+        """Return the monotonic moment since which a gang is told a proved no; ``None``: it is not, or it has waited too long already."""
+        attempt = self._of.get(gang.key)
+        if attempt is None or attempt.timed_out or gang.waiting is not None or not isinstance(attempt.plan, Unplaced):
+            return None
+        return attempt.no_since if attempt.plan.status == "INFEASIBLE" else None
 
     def ripe(self, gang: Gang, now: float) -> bool:
         """Whether the gang has waited for its reason long enough to tell people."""
@@ -107,8 +121,11 @@ class Attempts:
         attempt = self._of.get(gang.key)
         return attempt is not None and now < attempt.not_before
 
-    def answered(self, plan: Plan, look: Look, *, look_again: float = inf) -> None:
-        """Remember a decision; ``look`` is the moment at which its question was put."""
+    def answered(self, plan: Plan, look: Look, *, question: Question | None = None, final: bool = False, look_again: float = inf) -> None:
+        """Remember a decision; ``look`` is the moment at which its question was put.
+
+        ``final``: the answer holds until the gang's own objects change or ``question`` may be answered otherwise.
+        """
         attempt = self._of.get(plan.gang.key)
         if attempt is None:
             return
@@ -116,30 +133,39 @@ class Attempts:
         attempt.seen = plan.gang
         attempt.plan, attempt.trouble = plan, ""
         attempt.decisions += 1
-        attempt.help, attempt.look_again = (-1, inf) if isinstance(plan, Placed) else (look.help, look_again)
+        refused = isinstance(plan, Unplaced)
+        attempt.answered, attempt.question, attempt.look_again = refused or final, question, look_again
+        if isinstance(plan, Unplaced) and plan.status == "INFEASIBLE" and attempt.no_since is None:
+            attempt.no_since = look.now
         if isinstance(plan, Unplaced) and (plan.status == "UNKNOWN" or attempt.timed_out):
             # The cluster has changed under a decision: that is over soon. A budget that ended may do better on a quieter machine.
             self._back_off(attempt, look.now, first=CHANGED_SECONDS if plan.reason == "PlanRefused" else None)
             if plan.status == "UNKNOWN":
                 attempt.look_again = attempt.not_before
 
+    def explain(self, key: GangKey, plan: Plan) -> None:
+        """Say the last answer in other words."""
+        attempt = self._of.get(key)
+        if attempt is not None:
+            attempt.plan = plan
+
     def failed(self, key: GangKey, now: float, trouble: str) -> None:
         """Remember that a decision or a commit failed: the gang is tried again after a pause that doubles."""
         attempt = self._of.get(key)
         if attempt is not None:
-            attempt.trouble, attempt.help = trouble, -1
+            attempt.trouble, attempt.answered, attempt.question = trouble, False, None
             self._back_off(attempt, now)
 
     def succeeded(self, key: GangKey) -> None:
         """Forget failures: the gang is bound."""
         attempt = self._of.get(key)
         if attempt is not None:
-            attempt.failures, attempt.not_before, attempt.timed_out, attempt.trouble = 0, 0.0, False, ""
+            attempt.failures, attempt.not_before, attempt.timed_out, attempt.trouble, attempt.no_since = 0, 0.0, False, "", None
 
     def time_out(self, gang: Gang, look: Look) -> bool:
         """Note that the gang has waited too long; True only the first time. A gang that was never answered is decided first."""
         attempt = self._of[gang.key]
-        if attempt.timed_out or look.calendar < gang.created + gang.timeout_seconds:
+        if attempt.timed_out or look.now < _deadline(attempt, gang, look):
             return False
         if not isinstance(attempt.plan, Unplaced) and not attempt.trouble:
             return False
@@ -147,27 +173,12 @@ class Attempts:
         self._back_off(attempt, look.now)
         return True
 
-    def refuse(self, group: GroupRef, node: NodeName, now: float) -> None:
-        """Remember that a node refused a pod of a group."""
-        self._refused.setdefault(group, {})[node] = now + REFUSED_SECONDS
-
-    def refused(self, group: GroupRef | None, now: float) -> Mapping[NodeName, float]:
-        """Return the nodes that are not to be proposed to a group, and until when."""
-        if group is None or group not in self._refused:
-            return {}
-        left = {node: until for node, until in self._refused[group].items() if until > now}
-        if left:
-            self._refused[group] = left
-        else:
-            del self._refused[group]
-        return left
-
     def wake_at(self, gang: Gang, look: Look) -> float:
         """Return the monotonic moment at which the gang must be looked at although nothing happens."""
         attempt = self._of[gang.key]
         moments = [attempt.not_before, attempt.look_again]
         if gang.waiting is None and not attempt.timed_out:
-            moments.append(look.now + gang.created + gang.timeout_seconds - look.calendar)
+            moments.append(_deadline(attempt, gang, look))
         if gang.waiting is not None:
             moments.append(attempt.since + RIPE_SECONDS)
         return min((moment for moment in moments if moment > look.now), default=inf)
@@ -184,6 +195,12 @@ class Attempts:
         pause = min(self._backoff.longest_seconds, (first or self._backoff.first_seconds) * 2.0 ** min(attempt.failures, 30))
         attempt.failures += 1
         attempt.not_before = now + pause * self._random.uniform(*SPREAD)
+
+
+def _deadline(attempt: Attempt, gang: Gang, look: Look) -> float:
+    """Return the monotonic moment at which the gang has waited too long: while a gate or a missing object held it up, no time ran."""
+    began = look.now + gang.created - look.calendar
+    return gang.timeout_seconds + (began if attempt.ready is None else max(began, attempt.ready))
 
 
 def _without_versions(gang: Gang) -> Gang:

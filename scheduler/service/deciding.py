@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -19,6 +19,7 @@ from scheduler.decide import filters, verify
 from scheduler.decide.cycle import decide, steps
 from scheduler.decide.filters import Bools
 from scheduler.decide.place import Checks
+from scheduler.decide.reserve import Reserved, reserve
 from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.cache import ClusterCache
@@ -40,21 +41,42 @@ class Answer:
 
     plan: Plan
     seconds: float
+    seen: Snapshot
+    """The cluster as the gang saw it, the seats of gangs before it taken."""
     window: int = 1
     """Gangs that were decided together with it, itself among them; the time is that of all of them."""
+
+
+def _nothing(_: Gang) -> tuple[Pod, ...]:
+    return ()
 
 
 class Decider:
     """Decides gangs on the cache's newest snapshot."""
 
-    def __init__(self, cache: ClusterCache, solver: Solver, budget: Budget, *, drain: Callable[[], bool], joint: Joint | None = None) -> None:
-        """Decide with these solvers; ``drain`` takes in what was told meanwhile. Without ``joint`` every gang is decided alone."""
+    def __init__(
+        self,
+        cache: ClusterCache,
+        solver: Solver,
+        budget: Budget,
+        *,
+        drain: Callable[[], bool],
+        joint: Joint | None = None,
+        reserved: Callable[[Gang], tuple[Pod, ...]] = _nothing,
+    ) -> None:
+        """Decide with these solvers; ``drain`` takes in what was told meanwhile. Without ``joint`` every gang is decided alone.
+
+        ``reserved`` gives pods that stand for room which is kept for others against a gang.
+        """
         self.lock = asyncio.Lock()
         self._cache = cache
         self._solver = solver
         self._joint = joint
         self._budget = budget
         self._drain = drain
+        self._reserved = reserved
+        self._views: dict[Hashable, tuple[tuple[Pod, ...], Snapshot]] = {}
+        self._of: Snapshot | None = None
 
     @property
     def jointly(self) -> bool:
@@ -68,16 +90,16 @@ class Decider:
         """
         started, complaint = time.perf_counter(), ""
         for _ in range(TRIES):
-            snapshot = self._seen(gang)
+            snapshot = self.view(gang)
             plan = await asyncio.to_thread(_decided, snapshot, gang, self._solver, self._budget, frozenset(without))
             self._drain()
             complaint = self._complaint(plan, snapshot)
             if not complaint:
-                return Answer(plan=plan, seconds=time.perf_counter() - started)
+                return Answer(plan=plan, seconds=time.perf_counter() - started, seen=snapshot)
             if not self._alive(gang):
                 break
         refused = Unplaced(gang=gang, status="UNKNOWN", reason="PlanRefused", message=complaint, decision=Decision(engine="none"))
-        return Answer(plan=refused, seconds=time.perf_counter() - started)
+        return Answer(plan=refused, seconds=time.perf_counter() - started, seen=snapshot)
 
     async def together(self, gangs: Sequence[Gang]) -> tuple[Answer, ...]:
         """Decide gangs in the order of the queue, each beside those before it; return the answers of the first ones, as far as they hold.
@@ -86,27 +108,42 @@ class Decider:
         gang was moved for another one, all hold or none. When the budget's wall seconds are over no other gang is begun.
         """
         started = time.perf_counter()
-        snapshot, coming = self._cache.snapshot(), self._cache.nominated
-        plans, moved = await asyncio.to_thread(self._walked, snapshot, gangs, coming)
+        snapshot, coming = self._cache.snapshot(), self.coming(gangs[0])
+        plans, seen, moved = await asyncio.to_thread(self._walked, snapshot, gangs, coming)
         self._drain()
-        held = self._holding(plans, changed=self._cache.snapshot() is not snapshot or self._cache.nominated != coming)
+        held = self._holding(plans, changed=self._cache.snapshot() is not snapshot or self.coming(gangs[0]) != coming)
         if moved and held < len(plans):
             held = 0
         seconds = time.perf_counter() - started
-        return tuple(Answer(plan=plan, seconds=seconds, window=len(plans)) for plan in plans[:held])
+        return tuple(Answer(plan=plan, seconds=seconds, seen=seen[plan.gang.key], window=len(plans)) for plan in plans[:held])
 
-    def _walked(self, snapshot: Snapshot, gangs: Sequence[Gang], coming: Sequence[Pod]) -> tuple[list[Plan], bool]:
-        """Return the plans of the first gangs, as many as there was time for, and whether any was placed anew for one behind it."""
+    async def reserve(self, gang: Gang, running: Sequence[Gang]) -> Reserved | None:
+        """Choose the seats that the gang gets when pods have ended, see `scheduler.decide.reserve`. Hold the lock."""
+        return await asyncio.to_thread(
+            reserve,
+            self.view(gang),
+            gang,
+            running,
+            may_end=self._cache.snapshot().pods.keys(),
+            solver=self._solver,
+            budget=self._budget,
+            checks=checks(),
+        )
+
+    def _walked(self, snapshot: Snapshot, gangs: Sequence[Gang], coming: Sequence[Pod]) -> tuple[list[Plan], dict[GangKey, Snapshot], bool]:
+        """Return the plans of the first gangs, as many as there was time for, what they saw, and whether any was placed anew for one behind it."""
         started, moved, limit = time.perf_counter(), False, self._budget.wall_seconds
         plans: dict[GangKey, Plan] = {}
+        seen: dict[GangKey, Snapshot] = {}
         judge = partial(verify.verify, passes=filters.allowed)
         round_ = steps(snapshot, gangs, solver=self._solver, budget=self._budget, checks=checks(), verify=judge, joint=self._joint, nominated=coming)
         for step in round_:
             plans.update({plan.gang.key: plan for plan in (*step.moved, step.plan)})
+            seen[step.plan.gang.key] = step.seen
             moved |= bool(step.moved)
             if limit is not None and time.perf_counter() - started >= limit:
                 break
-        return list(plans.values()), moved
+        return list(plans.values()), seen, moved
 
     def _holding(self, plans: Sequence[Plan], *, changed: bool) -> int:
         """Count the plans that hold, up to the first that does not; they are judged anew where the cluster has changed."""
@@ -117,14 +154,27 @@ class Decider:
             if not self._alive(plan.gang):
                 return at
             if changed:
-                if verify.verify(world.beside(self._cache.nominated, plan.gang.priority), plan, filters.allowed):
+                if verify.verify(world.beside(self.coming(plan.gang), plan.gang.priority), plan, filters.allowed):
                     return at
                 world = world.with_plan(plan)
         return len(plans)
 
-    def _seen(self, gang: Gang) -> Snapshot:
-        """Return the newest snapshot as this gang sees it: pods that others make room for count, unless the gang has the higher priority."""
-        return self._cache.snapshot().beside(self._cache.nominated, gang.priority)
+    def coming(self, gang: Gang) -> tuple[Pod, ...]:
+        """Return the pods that hold room against a gang although they have no node: others make room for them, or it is reserved for them."""
+        nominated = (pod for pod in self._cache.nominated if pod.priority >= gang.priority)
+        return (*nominated, *self._reserved(gang))
+
+    def view(self, gang: Gang) -> Snapshot:
+        """Return the newest snapshot as this gang sees it; the same object as long as nothing changed that it sees."""
+        snapshot, coming = self._cache.snapshot(), self.coming(gang)
+        if not coming:
+            return snapshot
+        if self._of is not snapshot:
+            self._of, self._views = snapshot, {}
+        key = (gang.priority, *map(id, coming))
+        if key not in self._views:
+            self._views[key] = (coming, snapshot.beside(coming, gang.priority))  # the pods are kept, so that no other one gets their id
+        return self._views[key][1]
 
     def _complaint(self, plan: Plan, snapshot: Snapshot) -> str:
         """Say what speaks against a plan that was made on an older snapshot; empty: nothing."""
@@ -132,7 +182,7 @@ class Decider:
             return ""
         if not self._alive(plan.gang):
             return "A member was deleted, bound or replaced while the gang was decided."
-        newest = self._seen(plan.gang)
+        newest = self.view(plan.gang)
         if newest is snapshot:
             return ""
         complaints = verify.verify(newest, plan, filters.allowed)

@@ -1,4 +1,4 @@
-"""Takes events in: into the cache, and from there into the index of groups; says what a change can help."""
+"""Takes events in: into the cache, and from there into the index of groups."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Final
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.group.groups import GroupRef
 from scheduler.metrics import Metrics
+from scheduler.service.shunned import keeper
 from scheduler.state.cache import ClusterCache
-from scheduler.state.events import Event, Id, Levels, Put, Removed, Synced, Unreadable
+from scheduler.state.events import Event, Id, Put, Removed, Synced, Unreadable
 from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Pod
 from scheduler.state.record import Record
@@ -30,6 +31,7 @@ class Refusal:
     """A kubelet did not take a pod that was bound to its node: somebody else was faster."""
 
     group: GroupRef
+    """Under whom it is remembered, see `scheduler.service.shunned`."""
     node: NodeName
 
 
@@ -42,8 +44,6 @@ class Feed:
         """Take events from this queue; ``clock`` is monotonic."""
         self.index = index
         """The groups of all pods; another object after a bug."""
-        self.help = 0
-        """Rises with every change that can make room or open a node to somebody."""
         self.nodes = 0
         """Rises with every change of a node that a decision can see."""
         self.news = False
@@ -72,7 +72,12 @@ class Feed:
         self._collect()
         visible = False
         while self._backlog:
-            visible |= self._take(self._backlog.popleft())
+            event = self._backlog.popleft()
+            try:
+                visible |= self._take(event)
+            except Exception:
+                self._metrics.count("coterie_errors", "feed")
+                logger.exception("an event about %s could not be taken in", getattr(event, "id", event))
         self.news |= visible
         return visible
 
@@ -127,14 +132,11 @@ class Feed:
         visible = self._cache.apply(event)
         if event.id.source == "pods":
             self._pod(event, before, value if isinstance(value, Pod) else None)
-        elif visible and (event.id.source == "nodes" or isinstance(value, Levels) or value is None):
-            self.nodes += event.id.source == "nodes"
-            self.help += 1
+        elif visible and event.id.source == "nodes":
+            self.nodes += 1
         return visible
 
     def _pod(self, event: Put | Removed | Unreadable, before: Pod | None, after: Pod | None) -> None:
-        if before is not None and holds_room(before) and not (after is not None and holds_room(after) and _no_smaller(before, after)):
-            self.help += 1
         if after is None:
             self.first_seen.pop(PodUid(event.id.uid), None)
             return
@@ -143,7 +145,7 @@ class Feed:
         if after.phase == "Failed" and after.node is not None and after.reason.startswith(_KUBELET_REFUSES):
             group = self.index.group(after.uid)
             if group is not None and (before is None or before.phase != "Failed"):
-                self.refusals.append(Refusal(group=group, node=after.node))
+                self.refusals.append(Refusal(group=keeper(group, after), node=after.node))
 
     def _stale(self, record: Record) -> bool:
         known = self._cache.records.get((record.namespace, record.name))
@@ -153,14 +155,3 @@ class Feed:
 def newer(one: str, other: str) -> bool:
     """Whether one resourceVersion of an object is surely newer than the other (they are whole numbers on every server in use)."""
     return one.isdecimal() and other.isdecimal() and int(one) > int(other)
-
-
-def holds_room(pod: Pod) -> bool:
-    """Whether the pod takes room on a node."""
-    return pod.node is not None and not pod.finished
-
-
-def _no_smaller(before: Pod, after: Pod) -> bool:
-    if after.node != before.node or after.repels != before.repels:
-        return False
-    return before.used is after.used or all(after.used.amount(name) >= amount for name, amount in before.used.items())

@@ -2,7 +2,7 @@
 
 Nothing happens at fixed times: a turn is taken when something was told, when a commit has ended, or when a gang or record asked for it.
 The difficulty: while a gang is decided in the worker thread the world goes on. So after each decision everything is taken in again, and
-what comes next is chosen anew (`scheduler.service.window`).
+what comes next is chosen anew (`scheduler.service.window`). What becomes of an answer is `scheduler.service.outcomes`.
 """
 
 from __future__ import annotations
@@ -10,29 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Final
 
-from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
+from scheduler.decide.queue import ordered
 from scheduler.kube.group.grouping import gangs
 from scheduler.kube.group.groups import Grouping
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts, Look
 from scheduler.service.carrying import Carrier
-from scheduler.service.deciding import Answer, Decider
+from scheduler.service.deciding import Decider
 from scheduler.service.feed import Feed
+from scheduler.service.outcomes import Outcomes
+from scheduler.service.questions import Questions
+from scheduler.service.reserving import Reservations
+from scheduler.service.shunned import Shunned
 from scheduler.service.telling import Teller, View
 from scheduler.service.window import Windows
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey, NodeName
-from scheduler.state.plan import Decision, Placed, Plan, Unplaced
+from scheduler.state.ids import GangKey
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS: Final = 60.0
-"""How often gangs that were refused are decided again although nothing that helps was seen: a safety net."""
 DEBOUNCE_SECONDS: Final = 0.005
 """How long a turn waits for more members while some gang is incomplete: its pods come one by one."""
 ERROR_SECONDS: Final = 1.0
@@ -48,6 +49,7 @@ class Loop:
         feed: Feed,
         attempts: Attempts,
         decider: Decider,
+        reservations: Reservations,
         carrier: Carrier,
         teller: Teller,
         metrics: Metrics,
@@ -61,18 +63,44 @@ class Loop:
         self._feed = feed
         self._attempts = attempts
         self._decider = decider
+        self._reservations = reservations
         self._carrier = carrier
         self._teller = teller
         self._metrics = metrics
         self._served = served
-        self._windows = Windows(decider, attempts, carrier, feed, metrics, served=served)
+        reservations.nodes, reservations.changed = lambda: feed.nodes, teller.wanted.set
+        self._questions = Questions()
+        self._shunned = Shunned()
+        self._windows = Windows(
+            decider,
+            attempts,
+            carrier,
+            feed,
+            metrics,
+            questions=self._questions,
+            reservations=reservations,
+            shunned=self._shunned,
+            served=served,
+        )
+        self._outcomes = Outcomes(
+            cache=cache,
+            feed=feed,
+            attempts=attempts,
+            questions=self._questions,
+            reservations=reservations,
+            shunned=self._shunned,
+            windows=self._windows,
+            carrier=carrier,
+            teller=teller,
+            metrics=metrics,
+            clock=clock,
+        )
         self._clock = clock
         self._calendar = calendar
         self._grouping = Grouping()
         self._grouped = False
         self._recovered = False
         self._stopping = False
-        self._swept = clock()
         self._turned: float | None = None
 
     @property
@@ -139,120 +167,89 @@ class Loop:
         if due:
             self._carrier.tend_beside(due)
             await asyncio.sleep(0)  # seats of records that are still possible are counted before anything is decided
+        return await self._next_in_queue()
+
+    async def _next_in_queue(self) -> bool:
+        """Decide what comes next, or find seats to reserve; return whether another turn is worth taking at once."""
         look = self._look()
         self._time_out(look)
-        gangs = self._windows.next(self._grouping, look)
+        self._reservations.review(self._grouping.gangs)
+        self._questions.update(self._decider.view, look.now)
+        head = self._reservations.candidate(self._queue(), look)
+        if head is not None:
+            await self._reserve(head)
+            return True
+        due = self._windows.due(self._grouping, look)
+        known = self._windows.alike(due, look)
+        for question, plan in known:
+            self._outcomes.alike(question, plan, look)
+        chosen = self._windows.next(due[len(known) :], self._grouping, look)
         self._teller.gauge(self._grouping.gangs, look.now, records=len(self._carrier.open_records()))
-        if not gangs or self._stopping:
+        if not chosen or self._stopping:
             return False
-        await self._decide(gangs)
+        await self._decide(chosen)
         return True
 
     def _regroup(self) -> None:
-        """Take in everything that was told, and work out the gangs."""
+        """Take in everything that was told, and work out the gangs; after an error in that it is all to be done again."""
         self._feed.drain()
         if self._grouped and not self._feed.news:
             return
+        self._grouped = False
         self._feed.reindex()
         for refusal in self._feed.refusals:
-            self._attempts.refuse(refusal.group, refusal.node, self._clock())
+            self._shunned.refuse(refusal.group, refusal.node, self._clock())
         self._feed.refusals.clear()
         self._grouping = gangs(self._cache.world(), index=self._feed.index)
-        self._grouped = True
         self._attempts.keep(self._gangs(), self._clock())
+        self._questions.keep(self._attempts.questions())
+        self._reservations.keep(self._grouping.gangs)
+        self._grouped = True
         self._teller.wanted.set()
 
     def _gangs(self) -> Iterable[Gang]:
         return (*self._grouping.gangs, *self._grouping.settled)
 
-    def _look(self) -> Look:
-        now = self._clock()
-        if now - self._swept >= SWEEP_SECONDS:
-            self._swept = now
-            self._feed.help += 1
-        return Look(now=now, calendar=self._calendar(), help=self._feed.help)
+    def _queue(self) -> tuple[Gang, ...]:
+        """Return the gangs that may get seats reserved, in the order of the queue."""
+        refused = (gang for gang in self._grouping.gangs if self._attempts.refused_since(gang) is not None)
+        return ordered(gang for gang in refused if self._served(gang.namespace) and not self._carrier.occupied(gang))
 
-    async def _decide(self, gangs: Sequence[Gang]) -> None:
+    def _look(self) -> Look:
+        return Look(now=self._clock(), calendar=self._calendar())
+
+    async def _reserve(self, gang: Gang) -> None:
+        """Look for seats to reserve; an error in that is as good as none found."""
+        async with self._decider.lock:
+            look, began, found = self._look(), time.perf_counter(), None
+            try:
+                found = await self._decider.reserve(gang, tuple(self._gangs()))
+            except Exception:
+                self._metrics.count("coterie_errors", "decide")
+                logger.exception("looking for seats to reserve for %s failed", gang.key)
+            self._reservations.put(gang, found, look, time.perf_counter() - began)
+
+    async def _decide(self, chosen: Sequence[Gang]) -> None:
         """Decide one gang or a window; what is placed gets its seats assumed and its commit begun, in the order of the queue."""
         async with self._decider.lock:
             look = self._look()
-            if len(gangs) == 1:
-                await self._decide_alone(gangs[0], look)
+            if len(chosen) > 1:
+                for answer in await self._windows.decide(chosen):
+                    self._outcomes.take(answer, look)
                 return
-            for answer in await self._windows.decide(gangs):
-                self._take(answer, look)
-
-    async def _decide_alone(self, gang: Gang, look: Look) -> None:
-        without = self._windows.refused(gang, look.now)
-        try:
-            answer = await self._decider.decide(gang, without=without)
-        except Exception as bug:
-            self._metrics.count("coterie_errors", "decide")
-            logger.exception("deciding %s failed", gang.key, extra={"fields": {"gang": gang.key}})
-            self._attempts.failed(gang.key, self._clock(), f"The gang could not be decided because of an error in the scheduler: {bug!r:.200}")
-            self._teller.wanted.set()
-        else:
-            self._take(answer, look, without)
-
-    def _take(self, answer: Answer, look: Look, without: Mapping[NodeName, float] | None = None) -> None:
-        """Remember an answer to a question of that moment; begin to carry it out. ``without``: nodes that were not proposed, and until when."""
-        plan = answer.plan
-        later = min((without or {}).values(), default=inf)
-        self._attempts.answered(plan, look, look_again=later if isinstance(plan, Unplaced) else inf)
-        if not plan.gang.pending:
-            return
-        if isinstance(plan, Placed):
-            self._cache.assume(plan)
-            self._carrier.commit(plan, self._carried)
-        self._teller.decided(answer)
-        self._teller.wanted.set()
-
-    def _carried(self, plan: Placed, outcome: Outcome | None) -> None:
-        """Take in how a commit ended."""
-        gang, now = plan.gang, self._clock()
-        match outcome:
-            case Bound() | Committed():
-                self._attempts.succeeded(gang.key)
-                self._teller.bound(plan, self._cache.world(), bound=sum(seat.state == "bound" for seat in outcome.seats))
-                self._measure(plan, now)
-            case Partly():
-                failed = "; ".join(f"{seat.seat.pod}: {seat.message or seat.state}" for seat in outcome.failed)
-                self._attempts.failed(gang.key, now, f"{len(outcome.failed)} of {len(outcome.seats)} members could not be bound: {failed}")
-                if outcome.record is None:
-                    self._give_back(gang.key)
-                self._refused_by_nodes(gang, outcome, now)
-            case Refused(reason="TooLarge", message=message):
-                self._give_back(gang.key)
-                self._attempts.answered(_unsupported(gang, message), self._look())
-            case Refused(message=message):
-                self._give_back(gang.key)
-                self._attempts.failed(gang.key, now, f"The commit was refused: {message}")
-            case None:
-                self._give_back(gang.key)
-                self._attempts.failed(gang.key, now, "The commit failed because of an error in the scheduler; its log has the details.")
-        self._teller.wanted.set()
-
-    def _refused_by_nodes(self, gang: Gang, outcome: Partly, now: float) -> None:
-        group = self._windows.group(gang)
-        for seated in outcome.failed:
-            if seated.state == "refused" and group is not None:
-                self._attempts.refuse(group, seated.seat.node, now)
-
-    def _give_back(self, key: GangKey) -> None:
-        if self._cache.assumed(key):
-            self._cache.forget(key)
-            self._feed.help += 1
-
-    def _measure(self, plan: Placed, now: float) -> None:
-        """Observe how long it took from the moment when the last member was seen."""
-        seen = [self._feed.first_seen[m.pod.uid] for m in plan.gang.pending if m.pod.uid in self._feed.first_seen]
-        if seen:
-            self._metrics.observe("coterie_gang_seconds", now - max(seen))
+            (gang,) = chosen
+            without = self._windows.refused(gang, look.now)
+            try:
+                answer = await self._decider.decide(gang, without=without)
+            except Exception as bug:  # noqa: BLE001 - it is logged there, and costs this gang alone
+                self._outcomes.bug(gang, bug)
+            else:
+                self._outcomes.take(answer, look, without)
 
     def _time_out(self, look: Look) -> None:
         for gang in self._grouping.gangs:
             if gang.waiting is None and self._served(gang.namespace) and not self._carrier.occupied(gang) and self._attempts.time_out(gang, look):
-                self._give_back(gang.key)
+                self._outcomes.give_back(gang.key)
                 self._metrics.count("coterie_timeouts")
                 self._teller.wanted.set()
                 logger.info(
@@ -264,9 +261,10 @@ class Loop:
         alive = {gang.key for gang in self._gangs()} | self._carrier.busy
         alive |= {GangKey(f"record:{record.key}") for record in self._carrier.open_records()}
         for key in self._cache.assuming - alive:
-            self._give_back(key)
+            self._outcomes.give_back(key)
 
     def _let_go(self) -> None:
+        self._reservations.clear()
         if self._carrier.quiet.is_set():
             for key in self._cache.assuming:
                 self._cache.forget(key)
@@ -286,10 +284,7 @@ class Loop:
     def _next(self) -> float:
         if not self.leading:
             return inf
-        look = Look(now=self._clock(), calendar=self._calendar(), help=self._feed.help)
+        look = self._look()
         moments = [self._attempts.wake_at(gang, look) for gang in self._grouping.gangs]
-        return min([self._swept + SWEEP_SECONDS, self._carrier.next_look(), *moments])
-
-
-def _unsupported(gang: Gang, message: str) -> Plan:
-    return Unplaced(gang=gang, status="UNSUPPORTED", reason="NotImplemented", message=message, decision=Decision(engine="none"))
+        reserve = self._reservations.next_look(self._queue(), look)
+        return min([self._questions.next_sweep(), reserve, self._carrier.next_look(), *moments])

@@ -19,8 +19,12 @@ from scheduler.service.attempts import Attempts, Look
 from scheduler.service.carrying import Carrier
 from scheduler.service.deciding import Answer, Decider
 from scheduler.service.feed import Feed
+from scheduler.service.questions import Question, Questions
+from scheduler.service.reserving import Reservations
+from scheduler.service.shunned import Shunned, keeper
 from scheduler.state.gang import Gang
 from scheduler.state.ids import GangKey, NodeName
+from scheduler.state.plan import Unplaced
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +36,17 @@ class Windows:
     """Chooses what is decided next, and decides windows."""
 
     def __init__(
-        self, decider: Decider, attempts: Attempts, carrier: Carrier, feed: Feed, metrics: Metrics, *, served: Callable[[str], bool]
+        self,
+        decider: Decider,
+        attempts: Attempts,
+        carrier: Carrier,
+        feed: Feed,
+        metrics: Metrics,
+        *,
+        questions: Questions,
+        reservations: Reservations,
+        shunned: Shunned,
+        served: Callable[[str], bool],
     ) -> None:
         """Choose among gangs of namespaces that are ``served``."""
         self._decider = decider
@@ -40,17 +54,29 @@ class Windows:
         self._carrier = carrier
         self._feed = feed
         self._metrics = metrics
+        self._questions = questions
+        self._reservations = reservations
+        self._shunned = shunned
         self._served = served
         self._singly: frozenset[GangKey] = frozenset()
         """Gangs whose window did not hold: each is decided alone next time."""
 
-    def next(self, grouping: Grouping, look: Look) -> tuple[Gang, ...]:
+    def due(self, grouping: Grouping, look: Look) -> tuple[Gang, ...]:
+        """Return the gangs that are worth deciding now, in the order of the queue."""
+        return ordered(gang for gang in grouping.gangs if self._ready(gang, look) and not self._carrier.occupied(gang))
+
+    def alike(self, due: Sequence[Gang], look: Look) -> list[tuple[Question, Unplaced]]:
+        """Return the answers to the first gangs that are due, as far as others that ask the same have them already."""
+        found = (self._same(gang, look) for gang in due)
+        return [answer for answer in takewhile(lambda answer: answer is not None, found) if answer is not None]
+
+    def next(self, due: Sequence[Gang], grouping: Grouping, look: Look) -> tuple[Gang, ...]:
         """Return the gangs to decide now, in the order of the queue; empty: none is due."""
-        due = ordered(gang for gang in grouping.gangs if self._due(gang, look))
         if not due:
             return tuple(self._unreviewed(grouping, look))[:1]
         first = due[0]
-        window = tuple(takewhile(lambda gang: gang.priority == first.priority and self._joins(gang, look), due[:GANGS]))
+        joining = takewhile(lambda gang: self._joins(gang, first, look), due[:GANGS])
+        window = tuple(gang for gang in joining if gang is first or self._same(gang, look) is None)
         if self._decider.jointly and len(window) > 1:
             return window
         self._singly -= {first.key}
@@ -68,18 +94,23 @@ class Windows:
         return answers
 
     def group(self, gang: Gang) -> GroupRef | None:
-        """Return the group that the gang's pods belong to."""
-        return next((ref for m in gang.members if not m.held and (ref := self._feed.index.group(m.pod.uid)) is not None), None)
+        """Return under whom refusals of the gang's pods are remembered."""
+        found = ((ref, m.pod) for m in gang.members if not m.held and (ref := self._feed.index.group(m.pod.uid)) is not None)
+        return next((keeper(ref, pod) for ref, pod in found), None)
 
     def refused(self, gang: Gang, now: float) -> Mapping[NodeName, float]:
         """Return the nodes that are not to be proposed to the gang, and until when."""
-        return self._attempts.refused(self.group(gang), now)
+        return self._shunned.of(self.group(gang), now)
 
-    def _joins(self, gang: Gang, look: Look) -> bool:
-        return gang.key not in self._singly and not self.refused(gang, look.now)
+    def _joins(self, gang: Gang, first: Gang, look: Look) -> bool:
+        """Whether a gang may be decided together with the first one: it sees the same cluster."""
+        if gang.key in self._singly or gang.priority != first.priority or self.refused(gang, look.now):
+            return False
+        return gang is first or self._reservations.lane(gang) == self._reservations.lane(first)
 
-    def _due(self, gang: Gang, look: Look) -> bool:
-        return self._ready(gang, look) and not self._carrier.occupied(gang)
+    def _same(self, gang: Gang, look: Look) -> tuple[Question, Unplaced] | None:
+        without, lane = self.refused(gang, look.now), self._reservations.lane(gang)
+        return self._questions.same(gang, self._decider.view(gang), without=without, held=lane)
 
     def _ready(self, gang: Gang, look: Look) -> bool:
         return gang.waiting is None and self._served(gang.namespace) and self._attempts.due(gang, look)

@@ -1,21 +1,23 @@
-"""What is remembered about a gang: when it is decided again, when it has waited too long, which nodes it keeps off."""
+"""What is remembered about a gang: when it is decided again, and when it has waited too long."""
 
 from dataclasses import replace
 
 from scheduler.config import BackoffConfig
-from scheduler.kube.group.groups import GroupRef
-from scheduler.service.attempts import REFUSED_SECONDS, RIPE_SECONDS, SPREAD, Attempts, Look
+from scheduler.service.attempts import RIPE_SECONDS, SPREAD, Attempts, Look
+from scheduler.service.questions import Question, Questions
 from scheduler.state.gang import Gang, Waiting
-from scheduler.state.ids import NodeName
 from scheduler.state.plan import Decision, Placed, Plan, Unplaced
-from tests.builders import gang
+from tests.builders import gang, node, snapshot
 
 TRAIN = gang("train", pods=2)
-GROUP = GroupRef(kind="PodGroup", namespace="ai", name="train")
 
 
-def look(now: float, *, help_seen: int = 0, calendar: float = 0.0) -> Look:
-    return Look(now=now, calendar=calendar, help=help_seen)
+def look(now: float, *, calendar: float = 0.0) -> Look:
+    return Look(now=now, calendar=calendar)
+
+
+def question() -> Question:
+    return Questions(seed=1).refused(no(), snapshot([node("n1")]), 0.0)
 
 
 def no(asked: Gang = TRAIN, *, status: str = "INFEASIBLE", reason: str = "NotEnoughRoom") -> Plan:
@@ -43,9 +45,19 @@ def test_a_new_gang_is_due_at_once() -> None:
 
 def test_a_gang_that_was_refused_is_due_again_only_when_the_cluster_changed_in_a_way_that_can_help() -> None:
     memory = attempts()
-    memory.answered(no(), look(0, help_seen=3))
-    assert not memory.due(TRAIN, look(59, help_seen=3))
-    assert memory.due(TRAIN, look(1, help_seen=4))
+    asked = question()
+    memory.answered(no(), look(0), question=asked)
+    assert not memory.due(TRAIN, look(59))
+    asked.open = True
+    assert memory.due(TRAIN, look(1))
+
+
+def test_a_gang_that_got_all_that_there_is_is_not_due_again_before_something_changes() -> None:
+    memory, asked = attempts(), question()
+    memory.answered(yes(), look(0), question=asked, final=True)
+    assert not memory.due(TRAIN, look(59))
+    asked.open = True
+    assert memory.due(TRAIN, look(60))
 
 
 def test_a_condition_that_is_written_on_a_pod_does_not_make_its_gang_due_but_another_demand_does() -> None:
@@ -94,8 +106,49 @@ def test_a_gang_times_out_once_and_not_before_it_was_answered() -> None:
     assert not memory.time_out(late, look(0, calendar=1299))
     assert memory.time_out(late, look(0, calendar=1300))
     assert not memory.time_out(late, look(9, calendar=1400))
-    assert not memory.due(late, look(0.1, help_seen=5))
-    assert memory.due(late, look(2, help_seen=5))
+    assert memory.refused_since(late) is None
+
+
+def test_a_gang_that_has_timed_out_is_tried_when_that_can_help_after_pauses_that_double() -> None:
+    late, asked = replace(TRAIN, created=1000.0, timeout_seconds=300), question()
+    memory = attempts(late)
+    memory.answered(no(late), look(0), question=asked)
+    assert memory.time_out(late, look(0, calendar=1300))
+    assert not memory.due(late, look(9)), "nothing has changed"
+    asked.open = True
+    now, pauses = 0.0, []
+    for _ in range(5):
+        until = memory.wake_at(late, look(now, calendar=2000))
+        assert not memory.due(late, look(until - 0.001))
+        assert memory.due(late, look(until))
+        pauses.append(until - now)
+        now = until
+        memory.answered(no(late), look(now), question=asked)
+    for pause, mean in zip(pauses, (1, 2, 4, 8, 8), strict=True):
+        assert SPREAD[0] * mean <= pause <= SPREAD[1] * mean
+
+
+def test_no_time_runs_while_a_gate_holds_a_gang_up() -> None:
+    late = replace(TRAIN, created=1000.0, timeout_seconds=300)
+    memory = attempts(replace(late, waiting=Waiting(code="Gated", message="")))
+    memory.keep([late], 500.0)
+    memory.answered(no(late), look(500, calendar=1500))
+    assert not memory.time_out(late, look(799, calendar=1799))
+    assert memory.wake_at(late, look(799, calendar=1799)) == 800
+    assert memory.time_out(late, look(800, calendar=1800))
+
+
+def test_since_when_a_gang_is_refused_outlasts_noes_that_prove_nothing_and_ends_when_it_is_bound() -> None:
+    memory = attempts()
+    assert memory.refused_since(TRAIN) is None
+    memory.answered(no(), look(5))
+    memory.answered(no(status="UNKNOWN", reason="PlanRefused"), look(6))
+    assert memory.refused_since(TRAIN) is None
+    memory.answered(no(), look(7))
+    assert memory.refused_since(TRAIN) == 5
+    memory.succeeded(TRAIN.key)
+    memory.answered(no(), look(9))
+    assert memory.refused_since(TRAIN) == 9
 
 
 def test_a_loop_is_woken_for_the_time_out_of_a_gang() -> None:
@@ -112,14 +165,6 @@ def test_a_wait_is_ripe_after_a_while_and_a_new_reason_begins_a_new_wait() -> No
     assert memory.ripe(waits, RIPE_SECONDS)
     memory.keep([replace(TRAIN, waiting=Waiting(code="Gated", message=""))], RIPE_SECONDS)
     assert not memory.ripe(waits, RIPE_SECONDS)
-
-
-def test_a_node_that_refused_is_kept_away_for_a_while_from_that_group_only() -> None:
-    memory = attempts()
-    memory.refuse(GROUP, NodeName("n1"), 0.0)
-    assert set(memory.refused(GROUP, 1.0)) == {"n1"}
-    assert memory.refused(replace(GROUP, name="other"), 1.0) == {}
-    assert memory.refused(GROUP, REFUSED_SECONDS) == {}
 
 
 def test_a_gang_that_is_gone_is_forgotten() -> None:

@@ -12,7 +12,7 @@ from scheduler.state.cache import ClusterCache
 from scheduler.state.events import Event, Id, Put, Removed
 from scheduler.state.objects import Node, Pod, Ref
 from scheduler.state.record import Record
-from tests.builders import node, pod, resources
+from tests.builders import node, pod
 
 
 class World:
@@ -40,38 +40,36 @@ def ours(name: str, *, on: str | None = None) -> Pod:
     return replace(pod(name, on=on), scheduler_name="coterie")
 
 
-def test_a_pod_that_gives_room_back_helps_and_one_that_takes_room_does_not() -> None:
+def test_a_node_that_changes_visibly_counts_and_a_heartbeat_does_not() -> None:
     world = World()
     world.put(node("n1"))
-    seen = world.feed.help
-    runs = pod("a", on="n1")
-    world.put(runs)
-    assert world.feed.help == seen
-    world.put(replace(runs, phase="Succeeded"))
-    assert world.feed.help == seen + 1
-    world.put(pod("b", on="n1"))
-    world.remove(pod("b", on="n1"))
-    assert world.feed.help == seen + 2
-
-
-def test_a_pod_that_shrinks_in_place_helps_and_one_that_grows_does_not() -> None:
-    world = World()
-    runs = pod("a", on="n1")
-    world.put(runs)
-    world.put(replace(runs, used=resources(gpus=4)))
-    assert world.feed.help == 0
-    world.put(replace(runs, used=resources(gpus=2)))
-    assert world.feed.help == 1
-
-
-def test_a_node_that_changes_visibly_helps_and_a_heartbeat_does_not() -> None:
-    world = World()
-    world.put(node("n1"))
-    assert (world.feed.help, world.feed.nodes) == (1, 1)
+    assert world.feed.nodes == 1
     assert not world.put(node("n1"))
-    assert (world.feed.help, world.feed.nodes) == (1, 1)
+    assert world.feed.nodes == 1
     world.put(node("n1", unschedulable=True))
-    assert (world.feed.help, world.feed.nodes) == (2, 2)
+    assert world.feed.nodes == 2
+
+
+def test_an_event_that_cannot_be_taken_in_costs_no_other_one(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    world, take = World(), ClusterCache.apply
+    monkeypatch.setattr(ClusterCache, "apply", lambda cache, event: 1 // 0 if event.id.name == "bad" else take(cache, event))
+    for name in ("bad", "good"):
+        made = ours(name)
+        world.queue.put_nowait(Put(id=Id(source="pods", namespace=made.namespace, name=name, uid=made.uid), value=made))
+    assert world.feed.drain()
+    assert world.cache.pod(ours("good").uid) is not None
+    assert "could not be taken in" in caplog.text
+    assert b'coterie_errors_total{where="feed"} 1.0' in world.metrics.expose()
+
+
+def test_a_refusal_of_a_lone_pod_is_remembered_for_the_controller_that_makes_the_next_one() -> None:
+    world, owner = World(), Ref(kind="ReplicaSet", name="web", uid="rs")
+    bound = replace(ours("web-1", on="n1"), owner=owner)
+    world.put(bound)
+    world.feed.reindex()
+    world.put(replace(bound, phase="Failed", reason="OutOfcpu"))
+    (refusal,) = world.feed.refusals
+    assert (refusal.group.kind, refusal.group.name, refusal.group.uid) == ("ReplicaSet", "web", "rs")
 
 
 def test_pods_of_ours_are_remembered_from_when_they_were_seen_first() -> None:

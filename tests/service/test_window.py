@@ -1,182 +1,25 @@
 """Turns of the loop over gangs that wait together: whom it decides in one go, what it commits, and what it does when that does not hold."""
 
-import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import replace
 
-from scheduler.config import BackoffConfig
-from scheduler.kube.bindings.commit import Bound, Committer
-from scheduler.kube.group.grouping import Index
 from scheduler.kube.group.groups import GroupRef
 from scheduler.kube.group.workloads import ALONE
-from scheduler.metrics import Metrics
-from scheduler.service.attempts import Attempts
-from scheduler.service.carrying import Carrier
-from scheduler.service.deciding import Answer, Decider
-from scheduler.service.feed import Feed
-from scheduler.service.loop import Loop
-from scheduler.service.telling import Teller
+from scheduler.service.feed import Refusal
 from scheduler.service.window import GANGS
-from scheduler.solve import engines
-from scheduler.solve.joint.window import Answer as JointAnswer
-from scheduler.solve.joint.window import Joint, Window
+from scheduler.solve.joint.window import Window
 from scheduler.solve.problem import Problem
-from scheduler.solve.solution import Solution
-from scheduler.solve.solver import Budget, Solver
-from scheduler.state.cache import ClusterCache
-from scheduler.state.events import Event, Id, Put, Removed
-from scheduler.state.gang import Gang
+from scheduler.solve.solver import Budget
 from scheduler.state.ids import NodeName
-from scheduler.state.objects import Node, Pod
-from scheduler.state.plan import Placed, Plan, Unplaced
-from scheduler.state.record import Record
 from tests.builders import node, pod, shape
+from tests.service.loops import Solvers, World, carried, ours, played, said
 
 NEW = {"kind": "new"}
 SMALL, LARGE = node("a", labels=NEW), node("b", gpus=9)
 """A pod of eight GPUs that may go anywhere takes the fuller node, the one that others need."""
 
 
-class Told:
-    """A teller that only listens."""
-
-    def __init__(self) -> None:
-        """Listen."""
-        self.wanted = asyncio.Event()
-        self.heard = asyncio.Event()
-        self.answers: list[Answer] = []
-
-    def decided(self, answer: Answer) -> None:
-        self.answers.append(answer)
-        self.heard.set()
-
-    def gauge(self, gangs: Sequence[Gang], now: float, *, records: int) -> None:
-        pass
-
-    def bound(self, plan: Placed, world: object, *, bound: int) -> None:
-        pass
-
-
-class Commits:
-    """A committer that binds everything, in the cache alone."""
-
-    def __init__(self, put: Callable[[Pod], None]) -> None:
-        """Bind by putting pods that have a node."""
-        self.plans: list[Placed] = []
-        self._put = put
-
-    async def commit(self, plan: Placed, known: Record | None = None) -> Bound:
-        self.plans.append(plan)
-        await asyncio.sleep(0)
-        for seat in plan.seats:
-            self._put(replace(seat.member.pod, node=seat.node, phase="Running"))
-        return Bound(record=known, seats=())
-
-
-@dataclass(kw_only=True)
-class Solvers:
-    """The real solvers, counted; something may happen before they answer."""
-
-    joint_asked: int = 0
-    asked: int = 0
-    before: Callable[[Problem], None] = lambda _: None
-    before_joint: Callable[[Window], None] = lambda _: None
-
-    def solver(self, problem: Problem, budget: Budget) -> Solution:
-        self.asked += 1
-        self.before(problem)
-        return engines.default(problem, budget)
-
-    def joint(self, window: Window, budget: Budget) -> JointAnswer:
-        self.joint_asked += 1
-        self.before_joint(window)
-        return engines.joint(window, budget)
-
-
-class World:
-    """A loop with all its parts but the server's."""
-
-    def __init__(self, solver: Solver, joint: Joint | None, budget: Budget | None = None) -> None:
-        """Lead an empty cluster."""
-        self.queue: asyncio.Queue[Event] = asyncio.Queue()
-        self.told, self.metrics = Told(), Metrics()
-        self.commits = Commits(self.put)
-        cache, attempts = ClusterCache(), Attempts(BackoffConfig(), seed=1)
-        self.attempts = attempts
-        feed = Feed(cache, Index(), self.queue, self.metrics)
-        decider = Decider(cache, solver, budget or Budget(), drain=feed.drain, joint=joint)
-
-        async def replan(gang: Gang) -> Plan:
-            return (await decider.decide(gang)).plan
-
-        carrier = Carrier(cast("Committer", self.commits), cache, feed, replan, self.metrics)
-        teller = cast("Teller", self.told)
-        self.loop = Loop(
-            cache=cache,
-            feed=feed,
-            attempts=attempts,
-            decider=decider,
-            carrier=carrier,
-            teller=teller,
-            metrics=self.metrics,
-            served=lambda _: True,
-            calendar=lambda: 0.0,
-        )
-        self.loop.lead()
-
-    def put(self, *values: Node | Pod) -> None:
-        for value in values:
-            source, namespace = ("nodes", "") if isinstance(value, Node) else ("pods", value.namespace)
-            self.queue.put_nowait(Put(id=Id(source=source, namespace=namespace, name=value.name, uid=value.uid), value=value))
-
-    def remove(self, value: Pod) -> None:
-        self.queue.put_nowait(Removed(id=Id(source="pods", namespace=value.namespace, name=value.name, uid=value.uid)))
-
-    async def until(self, decisions: int) -> None:
-        """Take turns until so many decisions were told, and a moment longer."""
-        turning = asyncio.create_task(self.loop.run())
-        async with asyncio.timeout(20):
-            while len(self.told.answers) < decisions:
-                await self.told.heard.wait()
-                self.told.heard.clear()
-        await asyncio.sleep(0.05)
-        await self.loop.stop(1)
-        await turning
-
-
-def ours(name: str, at: int, *, picky: bool = False, priority: int = 0) -> Pod:
-    """Return a pod of eight GPUs for our scheduler, a gang of its own, made at that second; a picky one goes to new nodes alone."""
-    looks = shape(gpus=8, node_selector=(("kind", "new"),)) if picky else shape(gpus=8)
-    return replace(pod(name, of=looks, priority=priority), scheduler_name="coterie", created=float(at))
-
-
 RIVALS = (ours("first", 1), ours("second", 2, picky=True))
-
-
-def played(solvers: Solvers, *values: Node | Pod, decisions: int, joint: bool = True, world: World | None = None) -> World:
-    """Let the loop decide what is there."""
-    found = world or World(solvers.solver, solvers.joint if joint else None)
-
-    async def play() -> None:
-        found.put(*values)
-        await found.until(decisions)
-
-    asyncio.run(play())
-    return found
-
-
-def carried(world: World) -> list[tuple[str, str]]:
-    """Return pods and their nodes in the order in which their commits began."""
-    return [(seat.member.pod.name, str(seat.node)) for plan in world.commits.plans for seat in plan.seats]
-
-
-def said(world: World) -> list[tuple[str, str, int]]:
-    """Return who was answered, what, and how many gangs were decided together."""
-    return [
-        (answer.plan.gang.name, answer.plan.status if isinstance(answer.plan, Unplaced) else "placed", answer.window) for answer in world.told.answers
-    ]
 
 
 def test_gangs_of_one_priority_that_wait_together_are_placed_jointly_and_committed_in_their_order() -> None:
@@ -220,7 +63,7 @@ def test_a_gang_that_a_node_has_refused_ends_the_window_and_keeps_off_that_node(
     world = World(solvers.solver, solvers.joint)
     pods = [ours(f"pod-{at}", at) for at in range(4)]
     group = GroupRef(kind=ALONE, namespace=pods[1].namespace, name=pods[1].name, uid=pods[1].uid)
-    world.attempts.refuse(group, NodeName("n1"), time.monotonic())
+    world.feed.refusals.append(Refusal(group=group, node=NodeName("n1")))
     played(solvers, *(node(f"n{number}") for number in range(4)), *pods, decisions=4, world=world)
     assert carried(world) == [("pod-0", "n0"), ("pod-1", "n2"), ("pod-2", "n1"), ("pod-3", "n3")]
     assert [window for _, _, window in said(world)] == [1, 1, 2, 2]
@@ -293,16 +136,7 @@ def test_a_bug_about_one_gang_of_a_window_is_that_gangs_alone() -> None:
     odd = replace(ours("odd", 1), shape=shape(gpus=7), used=shape(gpus=7).requests)
     world = played(Solvers(before=fail), SMALL, LARGE, ours("first", 0), odd, ours("last", 2), decisions=2)
     assert carried(world) == [("first", "a"), ("last", "b")]
-    assert "ZeroDivisionError" in remembered(world, "odd")
-
-
-def remembered(world: World, name: str) -> str:
-    """Return the trouble that is remembered about a gang."""
-    view = world.loop.view()
-    assert view is not None
-    attempt = world.attempts.of(next(gang.key for gang in view.grouping.gangs if gang.name == name))
-    assert attempt is not None
-    return attempt.trouble
+    assert "ZeroDivisionError" in world.attempt("odd").trouble
 
 
 def test_no_gang_is_begun_when_the_wall_seconds_are_over_and_those_before_it_do_not_wait() -> None:

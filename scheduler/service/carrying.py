@@ -8,39 +8,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from scheduler.kube.api import PLACEMENTS
-from scheduler.kube.backoff import Backoff
 from scheduler.kube.bindings.commit import Bound, Committed, Committer, Outcome, Partly, Refused
 from scheduler.kube.bindings.records import record_name
-from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Replan
+from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, Replan, Stuck
+from scheduler.kube.publish.said import EventSaid
 from scheduler.metrics import Metrics
 from scheduler.service.feed import Feed
+from scheduler.service.looks import Looks, OpenSeats, RecordKey
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey
+from scheduler.state.ids import GangKey, NodeName, PodUid
+from scheduler.state.objects import Node, Ref
 from scheduler.state.plan import Placed
 from scheduler.state.record import Record
 
 logger = logging.getLogger(__name__)
 
 SOURCE: Final = f"{PLACEMENTS.plural}.{PLACEMENTS.group}"
-RecordKey = tuple[str, str]
+TAKE_OVER_SECONDS: Final = 2.0
+"""How long deciding waits for open records after a take-over. Their seats count from the first moment, so what is left may go on beside it."""
 _MOST_NAMES: Final = 100_000
-
-
-@dataclass(slots=True, kw_only=True)
-class _Look:
-    """What a record and its gang were when they were looked at last."""
-
-    record: Record
-    gang: Gang | None
-    nodes: int
-    next: float
-    pauses: Backoff = field(default_factory=lambda: Backoff(first=0.5, most=30.0))
 
 
 class Carrier:
@@ -55,13 +46,18 @@ class Carrier:
         self.quiet.set()
         self.busy: set[GangKey] = set()
         """Gangs whose commit is on its way."""
+        self.tell: Callable[[Iterable[EventSaid]], None] = lambda _: None
+        """Hears what people should know about records."""
         self._committer = committer
         self._recovery = Recovery(committer, cache, replan)
         self._cache = cache
         self._feed = feed
         self._metrics = metrics
         self._clock = clock
-        self._looks: dict[RecordKey, _Look] = {}
+        self._looks = Looks()
+        self._seats = OpenSeats()
+        self._refused: dict[RecordKey, set[PodUid]] = {}
+        """Records with pods that a kubelet refused, until something was done about them."""
         self._held: set[RecordKey] = set()
         """Records that a commit or a recovery is working on."""
         self._names: dict[tuple[str, str, str], str] = {}
@@ -77,11 +73,14 @@ class Carrier:
         return gang.namespace, self._names[about]
 
     def occupied(self, gang: Gang) -> bool:
-        """Whether the gang must not be decided: a commit is on its way, its record is open, or seats are not confirmed yet."""
+        """Whether the gang must not be decided: a commit is on its way, an open record names it or a pod of it, or seats are not confirmed yet."""
         if gang.key in self.busy:
             return True
+        self._seats.update(self._cache.records)
         record = self._cache.records.get(self.record_key(gang)) if len(gang.members) > 1 else None
         if record is not None and record.open:
+            return True
+        if any(self._seats.holder(gang.namespace, member.pod.name) is not None for member in gang.members):
             return True
         return any(not seat.held for seat in self._cache.assumed(gang.key))
 
@@ -98,46 +97,44 @@ class Carrier:
 
     def due(self, gangs: Iterable[Gang], *, namespaces: Callable[[str], bool]) -> dict[RecordKey, Gang | None]:
         """Return the records that want a look now, with their gangs: something about them changed, or it is time again."""
+        self._take_refused()
         wanting = {
             key: record
             for key, record in self._cache.records.items()
-            if key not in self._held and namespaces(key[0]) and (record.open or (record.terminating and record.guarded))
+            if key not in self._held
+            and namespaces(key[0])
+            and (record.open or (record.terminating and record.guarded) or (self._refused and key in self._refused))
         }
-        self._looks = {key: look for key, look in self._looks.items() if key in wanting}
+        self._looks.keep(wanting)
         if not wanting:
             return {}
         by_record = {self.record_key(gang): gang for gang in gangs}
         now = self._clock()
-        found: dict[RecordKey, Gang | None] = {}
-        for key, record in wanting.items():
-            gang, look = by_record.get(key), self._looks.get(key)
-            if look is None or now >= look.next or look.gang is not gang or look.nodes != self._feed.nodes or look.record != _content(record):
-                found[key] = gang
-        return found
+        gang_of = {key: by_record.get(key) for key in wanting}
+        return {key: gang_of[key] for key, record in wanting.items() if self._looks.due(key, record, gang_of[key], nodes=self._feed.nodes, now=now)}
 
     def next_look(self) -> float:
         """Return the monotonic moment at which a record wants a look although nothing happens."""
-        return min((look.next for look in self._looks.values()), default=float("inf"))
+        return self._looks.next()
 
     async def tend(self, due: Mapping[RecordKey, Gang | None]) -> dict[str, Recovered]:
-        """Do what these records need; seats of those that are still possible are counted as taken before this first yields."""
+        """Do what these records need; seats that are not given up are counted as taken before this first yields."""
         self._held |= due.keys()
-        before = {self._cache.records[key].key: self._bound(self._cache.records[key]) for key in due}
+        before = {key: self._bound(self._cache.records[key]) for key in due}
         for key, gang in due.items():
-            look = self._looks.get(key)
-            record = self._cache.records[key]
-            pauses = look.pauses if look is not None and look.record == _content(record) else Backoff(first=0.5, most=30.0)
-            self._looks[key] = _Look(record=_content(record), gang=gang, nodes=self._feed.nodes, next=self._clock() + pauses.next(), pauses=pauses)
+            self._looks.begin(key, self._cache.records[key], gang, nodes=self._feed.nodes, now=self._clock())
+        away = frozenset(uid for key in due for uid in self._refused.get(key, ()))
+
+        def heard(key: RecordKey, outcome: Recovered | None) -> None:
+            self._held.discard(key)
+            self._heard(key, outcome, before.get(key, frozenset()))
+
         try:
             others = self._cache.records.keys() - due.keys()
-            done = await self._recovery.tend([gang for gang in due.values() if gang is not None], busy=others)
+            return await self._recovery.tend([gang for gang in due.values() if gang is not None], busy=others, turned_away=away, heard=heard)
         finally:
             self._held -= due.keys()
             self._feed.wake.set()
-        for name, outcome in done.items():
-            self._take(outcome, before.get(name, frozenset()))
-            _log(name, outcome)
-        return done
 
     def tend_beside(self, due: Mapping[RecordKey, Gang | None]) -> None:
         """Do the same beside the deciding."""
@@ -150,6 +147,11 @@ class Carrier:
                 logger.exception("looking after records failed: %s", sorted(due))
 
         self._start(work(), "tend records")
+
+    async def take_over(self, due: Mapping[RecordKey, Gang | None]) -> None:
+        """Do the same before anything is decided: return when all is done, or after two seconds, with every open seat counted as taken."""
+        self.tend_beside(due)
+        await asyncio.wait(set(self._tasks), timeout=TAKE_OVER_SECONDS)
 
     async def finish(self, seconds: float) -> None:
         """Wait for what is on its way, but not longer than this: what is not finished stands in its record."""
@@ -172,38 +174,98 @@ class Carrier:
 
     async def _carry(self, plan: Placed, key: RecordKey, done: Callable[[Placed, Outcome | None], None]) -> None:
         outcome: Outcome | None = None
+        known = self._cache.snapshot().nodes
+        nodes = {seat.node: known.get(seat.node) for seat in plan.seats if not seat.bound}
+        asked = {name for seat in plan.seats if not seat.bound for name, amount in seat.member.pod.used.items() if amount > 0}
         try:
-            outcome = await self._committer.commit(plan, self._cache.records.get(key))
+            outcome = await self._committer.commit(plan, self._cache.records.get(key), settle=False, still=lambda: self._still(nodes, asked))
         except Exception:
             self._metrics.count("coterie_errors", "commit")
             logger.exception("the commit of %s failed", plan.gang.key)
         finally:
-            self.busy.discard(plan.gang.key)
-            self._held.discard(key)
             if outcome is not None:
                 self._take(outcome)
+            self.busy.discard(plan.gang.key)
             done(plan, outcome)
             self._feed.wake.set()
+        try:
+            if isinstance(outcome, Bound | Committed):
+                self._take_record(await self._committer.settle(outcome))
+        except Exception:
+            self._metrics.count("coterie_errors", "commit")
+            logger.exception("the record of %s could not be settled", plan.gang.key)
+        finally:
+            self._held.discard(key)
+            self._feed.wake.set()
+
+    def _still(self, nodes: Mapping[NodeName, Node | None], asked: Collection[str]) -> bool:
+        """Whether the nodes of a plan are what they were when it was judged, and none has more on it than it can hold of what was asked."""
+        self._feed.drain()
+        now = self._cache.snapshot()
+        for name, before in nodes.items():
+            node = now.nodes.get(name)
+            if node is None or (node is not before and node != before) or any(now.free(name).amount(what) < 0 for what in asked):
+                return False
+        return True
+
+    def _heard(self, key: RecordKey, outcome: Recovered | None, already: frozenset[str]) -> None:
+        """Take in what became of one record that was looked after."""
+        record = getattr(outcome, "record", None)
+        waits = isinstance(outcome, Stuck | Refused)
+        self._looks.end(key, record if isinstance(record, Record) else None, stuck=waits)
+        if not waits:
+            self._refused.pop(key, None)
+        if outcome is None:
+            return
+        self._take(outcome, already)
+        self.tell(_told(outcome))
+        _log("/".join(key), outcome)
+        self._feed.wake.set()
+
+    def _take_refused(self) -> None:
+        """Find the records of pods that kubelets refused; a pod that no record names is alone, and its controller's affair."""
+        if not self._feed.turned_away:
+            return
+        uids = {pod.uid for pod in self._feed.turned_away}
+        self._feed.turned_away.clear()
+        for key, record in self._cache.records.items():
+            found = {seat.uid for seat in record.seats} & uids
+            if found:
+                self._refused.setdefault(key, set()).update(found)
 
     def _take(self, outcome: Recovered, already: frozenset[str] = frozenset()) -> None:
         """Believe what was written without waiting for the watch, and count the binds; ``already``: pods that were bound before."""
-        record = getattr(outcome, "record", None)
-        if isinstance(record, Record) and not record.terminating and not isinstance(outcome, Closed):
-            self._feed.put_record(record, SOURCE)
+        self._take_record(outcome)
         if isinstance(outcome, Bound | Committed | Partly):
             for seated in outcome.seats:
                 if seated.state != "absent":
                     word = "already" if seated.seat.pod in already else "bound"
                     self._metrics.count("coterie_binds", word if seated.state == "bound" else "refused")
 
+    def _take_record(self, outcome: Recovered) -> None:
+        record = getattr(outcome, "record", None)
+        if isinstance(record, Record) and not record.terminating and not isinstance(outcome, Closed):
+            self._feed.put_record(record, SOURCE)
+
     def _bound(self, record: Record) -> frozenset[str]:
         pods = {seat.pod: self._cache.pod_named(record.namespace, seat.pod) for seat in record.seats}
         return frozenset(name for name, pod in pods.items() if pod is not None and pod.node is not None)
 
 
-def _content(record: Record) -> Record:
-    """Return the record without its version: writing the same status again is no change."""
-    return replace(record, resource_version="")
+def _told(outcome: Recovered) -> Iterator[EventSaid]:
+    """Say on the record, and on the PodGroup that made the gang, that a group was given up or cannot be."""
+    if not isinstance(outcome, Released | Stuck) or (isinstance(outcome, Stuck) and outcome.record.phase != "Releasing"):
+        return
+    record, gang = outcome.record, outcome.record.gang
+    about = [Ref(kind="Placement", name=record.name, uid=record.uid, api_version=PLACEMENTS.api_version)]
+    if gang.kind == "PodGroup":
+        about.append(gang)
+    stuck = isinstance(outcome, Stuck)
+    reason = "EvictionRefused" if stuck else "Incomplete" if isinstance(outcome, Released) and outcome.stay else "Released"
+    for regarding in about:
+        yield EventSaid(
+            namespace=record.namespace, regarding=regarding, reason=reason, note=outcome.why, type="Normal" if reason == "Released" else "Warning"
+        )
 
 
 def _log(name: str, outcome: Recovered) -> None:

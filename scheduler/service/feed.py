@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from scheduler.kube.bindings.judge import kubelet_refused
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.group.groups import GroupRef
 from scheduler.metrics import Metrics
@@ -22,8 +23,7 @@ from scheduler.state.record import Record
 
 logger = logging.getLogger(__name__)
 
-_KUBELET_REFUSES: Final = ("OutOf", "NodeAffinity", "UnexpectedAdmissionError")
-"""Beginnings of ``status.reason`` of a pod that its kubelet did not take."""
+_MOST_TURNED_AWAY: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,8 @@ class Feed:
         """Monotonic seconds when pods of ours that wait for a node were seen first."""
         self.refusals: list[Refusal] = []
         """What kubelets refused since the list was cleared last."""
+        self.turned_away: deque[Pod] = deque(maxlen=_MOST_TURNED_AWAY)
+        """The pods themselves, also those of the first list, until whoever looks after records took them."""
         self._cache = cache
         self._metrics = metrics
         self._events = events
@@ -142,9 +144,10 @@ class Feed:
             return
         if after.scheduler_name == self.index.scheduler_name and after.node is None and not after.finished:
             self.first_seen.setdefault(after.uid, self._clock())
-        if after.phase == "Failed" and after.node is not None and after.reason.startswith(_KUBELET_REFUSES):
+        if after.node is not None and kubelet_refused(after) and (before is None or before.phase != "Failed"):
+            self.turned_away.append(after)
             group = self.index.group(after.uid)
-            if group is not None and (before is None or before.phase != "Failed"):
+            if group is not None:
                 self.refusals.append(Refusal(group=keeper(group, after), node=after.node))
 
     def _stale(self, record: Record) -> bool:

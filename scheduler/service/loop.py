@@ -161,7 +161,7 @@ class Loop:
         if not self._recovered:
             if due:
                 logger.info("rolling %d open records forward", len(due))
-                await self._carrier.tend(due)
+                await self._carrier.take_over(due)
             self._recovered = True
             return True
         if due:

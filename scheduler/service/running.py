@@ -131,6 +131,7 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joi
     carrier = Carrier(Committer(api, election, in_flight=config.binds_in_flight), cache, feed, replan, metrics, clock=ticks)
     served = frozenset(config.namespaces)
     outbox = Outbox(api, instance=who.name, quiet=carrier.quiet)
+    carrier.tell = outbox.tell
     teller = Teller(outbox, attempts, metrics, served=lambda namespace: not served or namespace in served)
     loop = Loop(
         cache=cache,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from scheduler.config import BackoffConfig
-from scheduler.kube.bindings.commit import Bound, Committer
+from scheduler.kube.bindings.commit import Bound, Committer, Outcome
 from scheduler.kube.group.grouping import Index
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempt, Attempts
@@ -60,7 +60,10 @@ class Commits:
         self.plans: list[Placed] = []
         self._put = put
 
-    async def commit(self, plan: Placed, known: Record | None = None) -> Bound:
+    async def settle(self, outcome: Outcome) -> Outcome:
+        return outcome
+
+    async def commit(self, plan: Placed, known: Record | None = None, **_: object) -> Bound:
         self.plans.append(plan)
         await asyncio.sleep(0)
         for seat in plan.seats:

@@ -34,6 +34,7 @@ IN_FLIGHT: Final = 32
 """Binds that are on their way at one moment, over all gangs."""
 SETTLING: Final = 8
 """Records that are settled at one moment: what is written behind the binds must not crowd them out when they begin again."""
+_CHANGED: Final = "A node of the plan has changed while the record was written; its seats are judged anew."
 BEHIND_SECONDS: Final = 2.0
 """How long a bound gang's record may stay open because other gangs are being bound."""
 
@@ -68,10 +69,11 @@ class Committer:
         """Whether we surely lead at this moment: asked right before a write that nothing else guards."""
         return self._leadership.held()
 
-    async def commit(self, plan: Placed, known: Record | None = None, *, settle: bool = True) -> Outcome:
+    async def commit(self, plan: Placed, known: Record | None = None, *, settle: bool = True, still: Callable[[], bool] = lambda: True) -> Outcome:
         """Carry a plan out. ``known`` is the gang's record where the cache has one: it must be settled, and is written anew.
 
-        Without ``settle`` the answer comes when the members are bound, and `settle` is still to be called with it.
+        Without ``settle`` the answer comes when the members are bound, and `settle` is still to be called with it. ``still`` is asked between the
+        record's write and the first bind: where it is False nobody is bound, and the record is left open, to be judged anew.
         """
         term = self._leadership.term
         if not self.leading():
@@ -87,7 +89,11 @@ class Committer:
             return Refused(reason=error.reason or type(error).__name__, message=error.message)
         except BadInput as unusable:
             return Refused(reason="RecordUnreadable", message=_unusable(record_name(plan.gang), unusable))
-        return record if isinstance(record, Refused) else await self.forward(record, pods, settle=settle, term=term)
+        if isinstance(record, Refused):
+            return record
+        if not still():
+            return Partly(record=record, seats=tuple(Seated(seat=seat, state="unreachable", message=_CHANGED) for seat in record.seats))
+        return await self.forward(record, pods, settle=settle, term=term)
 
     async def forward(self, record: Record, pods: Mapping[str, Pod], *, settle: bool = True, term: int | None = None) -> Outcome:
         """Bind every member as the record says, and settle it. ``pods`` by name; a missing one is not created yet. Bound ones are left.

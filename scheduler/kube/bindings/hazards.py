@@ -78,7 +78,7 @@ def _room(node: Node, pods: Sequence[Pod], snapshot: Snapshot) -> list[str]:
     for pod in pods:
         wanted = wanted + pod.used
     free = snapshot.free(node.name)
-    short = [f"{amount} {what} of {free.amount(what)} free" for what, amount in wanted.items() if amount > free.amount(what)]
+    short = [f"{amount} {what} of {free.amount(what)} free" for what, amount in wanted.items() if amount > max(0, free.amount(what))]
     return [f"the node {node.name} has no room: needs {', '.join(short)}"] if short else []
 
 

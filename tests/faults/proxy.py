@@ -250,7 +250,7 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         self._upstream.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)  # sockets are closed some turns of the loop later
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(15)

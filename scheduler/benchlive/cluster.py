@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from pydantic_core import from_json
 
 from scheduler.bench.measure import Tell
-from scheduler.kube.api import NODES, PODS, Api, Resource
+from scheduler.kube.api import NODES, PLACEMENTS, PODS, Api, Resource
 from scheduler.kube.errors import ApiError, NotFound
 from scheduler.kube.follow.listing import pages
 from scheduler.state.problems import BadInput, InputProblem
@@ -27,7 +27,10 @@ IN_FLIGHT: Final = 32
 """Calls at one moment: more do not go faster on two cores."""
 PATIENCE: Final = 600.0
 """Seconds that anything we wait for may take: KWOK moves some fifty nodes or pods a second."""
+NOW: Final = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+"""How pods are deleted that nobody runs."""
 _NOT_READY: Final = "node.kubernetes.io/not-ready"
+_PLAYED_SECONDS: Final = 3.0
 
 
 class TookTooLongError(Exception):
@@ -66,7 +69,9 @@ async def namespace(api: Api) -> AsyncIterator[str]:
         yield name
     finally:
         with contextlib.suppress(ApiError):
-            await api.delete(PODS.path(name), {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0})
+            await remove_records(api, name)
+        with contextlib.suppress(ApiError):
+            await api.delete(PODS.path(name), NOW)
         await api.delete(NAMESPACES.path(name=name))
 
 
@@ -80,7 +85,33 @@ async def nodes(api: Api, wanted: Sequence[Json], tell: Tell) -> AsyncIterator[N
         await until(lambda: _all_usable(api, set(names)), what=f"{len(names):,} nodes ready", every=1.0)
         yield
     finally:
-        await together(_gone(api, NODES.path(name=name)) for name in names)
+        await together(gone(api, NODES.path(name=name)) for name in names)
+
+
+async def remove_records(api: Api, where: str) -> None:
+    """Delete the commit records of a namespace: no scheduler runs any more that would take its finalizer off them."""
+    paths = [PLACEMENTS.path(where, str(_meta(raw)["name"])) for raw in from_json(await api.get(PLACEMENTS.path(where)))["items"]]
+    await together(gone(api, path) for path in paths)
+    await together(_freed(api, path) for path in paths)
+
+
+async def pods_played(api: Api, where: str, node: str) -> bool:
+    """Tell whether KWOK plays pods, too: whether one that is bound comes to run within some seconds. Raises ApiError."""
+    path = PODS.path(where, "played")
+    container = {"name": "main", "image": "registry.example/train:1"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "played"}, "spec": {"nodeName": node, "containers": [container]}}
+    await api.post(PODS.path(where), pod)
+
+    async def runs() -> bool:
+        return bool(from_json(await api.get(path))["status"].get("phase") == "Running")
+
+    try:
+        await until(runs, what="a pod that KWOK plays", seconds=_PLAYED_SECONDS)
+    except TookTooLongError:
+        return False
+    finally:
+        await api.delete(path, NOW)
+    return True
 
 
 async def until(ready: Callable[[], Awaitable[bool]], *, what: str, every: float = 0.1, seconds: float = PATIENCE) -> None:
@@ -106,9 +137,15 @@ async def _exists(api: Api, path: str) -> bool:
     return True
 
 
-async def _gone(api: Api, path: str) -> None:
+async def _freed(api: Api, path: str) -> None:
     with contextlib.suppress(NotFound):
-        await api.delete(path)
+        await api.patch(path, {"metadata": {"finalizers": None}})
+
+
+async def gone(api: Api, path: str, how: Mapping[str, object] | None = None) -> None:
+    """Delete an object; nothing is wrong where it does not exist any more."""
+    with contextlib.suppress(NotFound):
+        await api.delete(path, how)
 
 
 async def _all_usable(api: Api, names: set[str]) -> bool:

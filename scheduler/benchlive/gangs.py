@@ -1,119 +1,121 @@
-"""How long a gang takes from its last member created to its last member bound, beside what a bare loop of binds takes."""
+"""How long a gang takes from its last member created to its last member bound: on an idle cluster, and while gangs keep arriving.
+
+Idle: one gang at a time, beside what a bare loop of the same binds takes. Arriving: an open loop, gangs come at a fixed rate whatever becomes of
+those before them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final
+from typing import Final
 
-from scheduler.bench.measure import Options, Row
+from scheduler.bench.measure import Fact, Row
 from scheduler.bench.worlds import Load
-from scheduler.benchlive.cluster import together
-from scheduler.benchlive.observer import Observer
-from scheduler.benchlive.process import Scheduler
-from scheduler.kube.api import PODS, Api, Resource
-from scheduler.kube.group import names
+from scheduler.benchlive.floor import bare, best
+from scheduler.benchlive.objects import POD_GROUPS, our_group, ours
+from scheduler.benchlive.process import LEADING, Process, scheduler
+from scheduler.benchlive.site import Bench, Site, bench
+from scheduler.kube.api import PODS
 
 GANG: Final = Load(pods=8, gpus=8)
-BOUND_MILLISECONDS: Final = 150.0
-GANGS_A_RUN: Final = 4
-"""A gang takes a blink: four to a run give a steadier median."""
-BARE_PODS: Final = 256
-PAUSE_SECONDS: Final = 0.5
-"""Between two gangs, until status, events and KWOK's own writes are done: the cluster is to be idle."""
-NOBODY: Final = "coterie-bench-nobody"
-"""A scheduler that does not exist: its pods are left to us."""
-
-_POD_GROUPS: Final = Resource(group=names.RUN_AI, version="v1", plural="podgroups")
-_NOW: Final = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+MEDIAN_MILLISECONDS: Final = 60.0
+P99_MILLISECONDS: Final = 150.0
+GANGS_A_RUN: Final = 20
+"""A gang takes a blink: so many to a run, that five runs have a hundred, of which a hundredth part can be spoken of."""
+ARRIVING: Final = Load(pods=8, gpus=1)
+RATE: Final = 10
+"""Gangs a second that arrive: their pods are made and bound by the same two CPUs, which are half busy then."""
+ARRIVALS: Final = 150
 
 
-class Bench:
-    """Makes gangs in one namespace, sees them bound, and takes them away."""
-
-    def __init__(self, api: Api, namespace: str, observer: Observer, nodes: Sequence[str]) -> None:
-        """Use these nodes for bare binds; everything happens in the namespace."""
-        self._api = api
-        self._namespace = namespace
-        self._observer = observer
-        self._nodes = nodes
-        self._numbers = iter(range(10**9))
-
-    async def gang(self) -> float:
-        """Have the scheduler bind one gang on the idle cluster; return the seconds."""
-        group = f"gang-{next(self._numbers):04}"
-        about = {"apiVersion": f"{names.RUN_AI}/v1", "kind": "PodGroup", "metadata": {"name": group}, "spec": {"minMember": GANG.pods}}
-        await self._api.post(_POD_GROUPS.path(self._namespace), about)
-        pods = [_pod(f"{group}-{i}", names.SCHEDULER_NAME, GANG.gpus, {names.POD_GROUP: group}) for i in range(GANG.pods)]
-        observer = self._observer
-        _, created, bound = await asyncio.gather(self._create(pods), observer.created(map(_name, pods)), observer.bound(map(_name, pods)))
-        await self._api.delete(_POD_GROUPS.path(self._namespace, group))
-        await self._remove(pods)
-        return bound - created
-
-    async def bare(self, count: int, gpus: int) -> float:
-        """Bind pods with nothing but the calls that bind; return the seconds from the first call to the last bind seen."""
-        group = f"bare-{next(self._numbers):04}"
-        pods = [_pod(f"{group}-{i}", NOBODY, gpus, {}) for i in range(count)]
-        await self._create(pods)
-        await self._observer.created(map(_name, pods))
-        await asyncio.sleep(PAUSE_SECONDS)
-        started = time.perf_counter()
-        await together(self._bind(_name(pod), self._nodes[i % len(self._nodes)]) for i, pod in enumerate(pods))
-        bound = await self._observer.bound(map(_name, pods))
-        await self._remove(pods)
-        return bound - started
-
-    async def _create(self, pods: Sequence[dict[str, Any]]) -> None:
-        await together(self._api.post(PODS.path(self._namespace), pod) for pod in pods)
-
-    async def _bind(self, pod: str, node: str) -> None:
-        target = {"apiVersion": "v1", "kind": "Node", "name": node}
-        body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod, "namespace": self._namespace}, "target": target}
-        await self._api.post(PODS.path(self._namespace, pod, "binding"), body)
-
-    async def _remove(self, pods: Sequence[dict[str, Any]]) -> None:
-        await together(self._api.delete(PODS.path(self._namespace, _name(pod)), _NOW) for pod in pods)
-        await self._observer.gone(map(_name, pods))
-        await asyncio.sleep(PAUSE_SECONDS)
-
-
-async def gangs(bench: Bench, scheduler: Scheduler, options: Options, nodes: int) -> AsyncIterator[Row]:
-    """Measure gangs and bare binds in turn, so that both see the same machine."""
-    options.tell("waiting for the scheduler to bind a first gang")
-    await bench.gang()
-    count = options.runs * GANGS_A_RUN
-    options.tell(f"binding {count} gangs of {GANG}, and as many by a bare loop")
-    before, used = scheduler.cpu_seconds, 0.0
+async def idle(site: Site) -> AsyncIterator[Row]:
+    """Measure gangs on the idle cluster, a few at a time, and in between the same binds by a bare loop."""
     took: list[float] = []
-    bare: list[float] = []
-    for _ in range(count):
-        before = scheduler.cpu_seconds
-        took.append(1000 * await bench.gang())
-        used += scheduler.cpu_seconds - before
-        bare.append(1000 * await bench.bare(GANG.pods, GANG.gpus))
-        scheduler.check()
-    facts = {"over the bare loop": round(statistics.median(took) / statistics.median(bare), 1), "scheduler's CPU ms": round(1000 * used / count, 1)}
-    what = f"gang of {GANG} on {nodes:,} idle nodes"
-    yield Row(what=f"{what}: last created to last bound", unit="ms", values=tuple(took), bound=BOUND_MILLISECONDS, facts=facts)
-    yield Row(what="the same binds by a bare loop (yardstick)", unit="ms", values=tuple(bare))
-    pods = options.size(BARE_PODS)
-    options.tell(f"binding {pods} pods by a bare loop")
-    rates = [pods / await bench.bare(pods, 1) for _ in range(options.runs)]
-    yield Row(what=f"bare loop, {pods} pods (yardstick)", unit="binds/s", values=tuple(rates))
-
-
-def _pod(name: str, scheduler: str, gpus: int, labels: dict[str, str]) -> dict[str, Any]:
-    resources = {"requests": {"cpu": str(4 * gpus), "memory": f"{32 * gpus}Gi"}, "limits": {"nvidia.com/gpu": str(gpus)}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {"schedulerName": scheduler, "containers": [{"name": "main", "image": "registry.example/train:1", "resources": resources}]},
+    floors: list[float] = []
+    used: list[float] = []
+    each = site.options.size(GANGS_A_RUN)
+    in_flight = await best(site)
+    async with bench(site) as on, scheduler(site.credentials, on.namespace) as running:
+        await running.said(LEADING)
+        await _gang(on)  # the first one pays for what is loaded when it is needed
+        for run in range(site.options.runs):
+            site.options.tell(f"binding {each} gangs of {GANG} one by one, run {run + 1}")
+            before = running.cpu_seconds
+            took += [1000 * await _gang(on) for _ in range(each)]
+            used.append((running.cpu_seconds - before) / each)
+            running.check()
+            floors.append(1000 * (await bare(on, GANG.pods, GANG.gpus, in_flight)).whole)
+    about = f"gang of {GANG} on {len(site.nodes):,} idle nodes: last created to last bound"
+    facts: dict[str, Fact] = {
+        "over the bare loop": round(statistics.median(took) / statistics.median(floors), 1),
+        "scheduler's CPU ms": round(1000 * statistics.median(used), 1),
     }
+    yield Row(what=about, unit="ms", values=tuple(took), bound=MEDIAN_MILLISECONDS, facts=facts)
+    yield Row(what=f"{about}, p99 of {len(took)}", unit="ms", values=(centile(took, 99),), bound=P99_MILLISECONDS)
+    yield Row(what="the same binds by a bare loop (yardstick)", unit="ms", values=tuple(floors))
 
 
-def _name(pod: dict[str, Any]) -> str:
-    return str(pod["metadata"]["name"])
+async def arrivals(site: Site) -> AsyncIterator[Row]:
+    """Measure gangs that arrive at a fixed rate, the median and the 99th part of each run."""
+    count = site.options.size(ARRIVALS)
+    halves: list[float] = []
+    tails: list[float] = []
+    late: list[float] = []
+    async with bench(site) as on:
+        for run in range(site.options.runs):
+            site.options.tell(f"{count} gangs of {ARRIVING} arrive, {RATE} a second, run {run + 1}")
+            async with scheduler(site.credentials, on.namespace) as running:
+                await running.said(LEADING)
+                took, behind = await _arrive(on, running, count)
+            halves.append(1000 * statistics.median(took))
+            tails.append(1000 * centile(took, 99))
+            late.append(1000 * behind)
+    about = f"{count} gangs of {ARRIVING} arrive, {RATE} a second: last created to last bound"
+    facts: dict[str, Fact] = {"most that one came late ms": round(max(late))}
+    yield Row(what=f"{about}, p50", unit="ms", values=tuple(halves), facts=facts)
+    yield Row(what=f"{about}, p99", unit="ms", values=tuple(tails))
+
+
+def centile(values: Sequence[float], percent: int) -> float:
+    """Return the smallest value that so many percent do not exceed."""
+    return sorted(values)[math.ceil(len(values) * percent / 100) - 1]
+
+
+async def _gang(on: Bench) -> float:
+    """Have the scheduler bind one gang on the idle cluster; return the seconds."""
+    gang, names = await _come(on, GANG)
+    created = await on.observer.created(names)
+    bound = await on.observer.bound(names)
+    await on.remove(names, [gang])
+    return bound - created
+
+
+async def _arrive(on: Bench, running: Process, count: int) -> tuple[list[float], float]:
+    """Let gangs come; return the seconds of each, and how late the latest was made."""
+    began = time.perf_counter()
+
+    async def one(number: int) -> tuple[str, list[str], float]:
+        await asyncio.sleep(began + number / RATE - time.perf_counter())
+        late = time.perf_counter() - began - number / RATE
+        return *await _come(on, ARRIVING), late
+
+    made = await asyncio.gather(*map(one, range(count)))
+    pods = [name for _, names, _ in made for name in names]
+    await on.observer.bound(pods)
+    await running.quiet()
+    took = [await on.observer.bound(names) - await on.observer.created(names) for _, names, _ in made]
+    await on.remove(pods, [gang for gang, _, _ in made])
+    return took, max(late for *_, late in made)
+
+
+async def _come(on: Bench, load: Load) -> tuple[str, list[str]]:
+    """Make one gang; return its name and those of its pods."""
+    gang = on.name("gang")
+    names = [f"{gang}-{i}" for i in range(load.pods)]
+    await on.make(POD_GROUPS, [our_group(gang, load.pods, in_rack=False)])
+    await on.make(PODS, ours(gang, names, load.gpus))
+    return gang, names

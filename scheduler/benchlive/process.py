@@ -1,4 +1,7 @@
-"""``coterie run`` as the process that it is in production: its own interpreter, its own ServiceAccount, the rights of deploy/."""
+"""The processes that are measured: ``coterie run`` as in production, with the rights of deploy/, and whatever else runs beside it.
+
+Each has its own interpreter, its CPU time is read from /proc, and its output goes to a file that is shown when it ends before its time.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,62 +19,111 @@ import yaml
 from pydantic_core import from_json
 
 from scheduler.bench.launch import CommandFailedError
-from scheduler.benchlive.cluster import ACCOUNTS
+from scheduler.benchlive.cluster import ACCOUNTS, TookTooLongError
 from scheduler.kube.api import Api
 from scheduler.kube.errors import NotConfigured, NotFound
 
 NAMESPACE: Final = "coterie-system"
 ACCOUNT: Final = "coterie"
+LEADING: Final = "leading"
+START_SECONDS: Final = 60.0
+QUIET_SECONDS: Final = 60.0
+_IDENTITY: Final = "coterie-bench"
+_TOKEN_SECONDS: Final = 7200
 _STOP_SECONDS: Final = 30.0
-_SHOWN: Final = 1000
+_LOOK_SECONDS: Final = 0.005
+_SHOWN: Final = 500
 
 
-class Scheduler:
-    """A scheduler that runs."""
+class Process:
+    """A process that runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         """Know the process and its log."""
+        self.name = name
         self._process = process
         self._log = log
 
     @property
     def cpu_seconds(self) -> float:
         """The CPU time that it has used since its start, of all its threads."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            self.check()
+            raise CommandFailedError(f"the CPU time of {self.name} cannot be read: there is no /proc here") from None
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def check(self) -> None:
         """Raise CommandFailedError when it has ended, with the end of its log."""
         if self._process.returncode is not None:
-            raise CommandFailedError(f"coterie run ended with status {self._process.returncode}: {self.tail}")
+            raise CommandFailedError(f"{self.name} ended with status {self._process.returncode}: {self.tail}")
 
     @property
     def tail(self) -> str:
         """The end of its log."""
         return self._log.read_text(encoding="utf-8", errors="replace").strip()[-_SHOWN:]
 
+    async def said(self, message: str, *, seconds: float = START_SECONDS) -> float:
+        """Wait until a line of its log says this; return when it was seen, some milliseconds late at most."""
+        deadline = time.perf_counter() + seconds
+        wanted = f'"message": "{message}'
+        while wanted not in self._log.read_text(encoding="utf-8", errors="replace"):
+            self.check()
+            if time.perf_counter() > deadline:
+                raise TookTooLongError(f"{self.name} did not say {message!r} within {seconds:.0f} s; its log ends: {self.tail}")
+            await asyncio.sleep(_LOOK_SECONDS)
+        return time.perf_counter()
+
+    async def quiet(self, *, share: float = 0.05, window: float = 0.5, seconds: float = QUIET_SECONDS) -> tuple[float, float]:
+        """Wait until it uses less than this share of a CPU over a window; return when that began, and its CPU seconds then."""
+        deadline = time.perf_counter() + seconds
+        while time.perf_counter() < deadline:
+            began, before = time.perf_counter(), self.cpu_seconds
+            await asyncio.sleep(window)
+            if self.cpu_seconds - before <= share * window:
+                return began, before
+        raise TookTooLongError(f"{self.name} is not idle {seconds:.0f} s after its last bind")
+
 
 @contextlib.asynccontextmanager
-async def scheduler(api: Api, kubeconfig: Path, namespace: str) -> AsyncIterator[Scheduler]:
+async def started(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> AsyncIterator[Process]:
+    """Run a command; ends it in order."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(*command, stdout=stream, stderr=stream, env={**os.environ, **(environment or {})})
+    try:
+        yield Process(name, process, log)
+    finally:
+        await stop(process)
+
+
+@contextlib.asynccontextmanager
+async def scheduler(credentials: Path, namespace: str, *, arguments: Sequence[str] = ()) -> AsyncIterator[Process]:
     """Run the scheduler for one namespace; ends it in order."""
+    command = [sys.executable, "-m", "scheduler", "run", f"--kubeconfig={credentials}", f"--namespace={namespace}", "--port=0", *arguments]
+    environment = {"POD_NAMESPACE": NAMESPACE, "POD_NAME": _IDENTITY}
     with tempfile.TemporaryDirectory(prefix="coterie-bench-") as folder:
-        own, log = Path(folder) / "kubeconfig", Path(folder) / "log"
+        async with started("coterie run", command, Path(folder), environment) as running:
+            yield running
+
+
+@contextlib.asynccontextmanager
+async def credentials(api: Api, kubeconfig: Path) -> AsyncIterator[Path]:
+    """Write a kubeconfig with the ServiceAccount of deploy/, for the scheduler and the bare loop alike; it is gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="coterie-bench-") as folder:
+        own = Path(folder) / "kubeconfig"
         own.touch(mode=0o600)
         own.write_text(yaml.safe_dump(_kubeconfig(kubeconfig, await _token(api))), encoding="utf-8")
-        command = ["-m", "scheduler", "run", "--kubeconfig", str(own), "--namespace", namespace, "--port", "0"]
-        with log.open("wb") as stream:
-            environment = {**os.environ, "POD_NAMESPACE": NAMESPACE}
-            process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=stream, stderr=stream, env=environment)
-        try:
-            yield Scheduler(process, log)
-        finally:
-            await _stop(process)
+        yield own
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """Ask it to end; make it end when it does not."""
     if process.returncode is None:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
     try:
         await asyncio.wait_for(process.wait(), _STOP_SECONDS)
     except TimeoutError:
@@ -79,7 +132,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 async def _token(api: Api) -> str:
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": _TOKEN_SECONDS}}
     try:
         answer = await api.post(ACCOUNTS.path(NAMESPACE, ACCOUNT, "token"), request)
     except NotFound as error:

@@ -1,106 +1,126 @@
-"""The live scenario from beginning to end: gangs on an idle cluster, then a sync of a full one."""
+"""The live scenario from beginning to end: which parts there are, on which nodes each runs, and what becomes of one that fails.
+
+A part that cannot be measured does not take the others with it: it is told as a row without values, with the reason.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import gc
+import contextlib
+import dataclasses
 import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from scheduler.bench.launch import CommandFailedError
-from scheduler.bench.measure import Options, Row, Taken
-from scheduler.bench.worlds import objects
+from scheduler.bench.measure import Options, Row
 from scheduler.benchlive import cluster
-from scheduler.benchlive.gangs import Bench, gangs
-from scheduler.benchlive.observer import Observer
-from scheduler.benchlive.process import scheduler
-from scheduler.kube.api import PODS, Api, connect
-from scheduler.kube.follow.watch import Watcher
-from scheduler.state.cache import ClusterCache
+from scheduler.benchlive.backlogs import backlog, large, medium
+from scheduler.benchlive.floor import flights
+from scheduler.benchlive.gangs import arrivals, idle
+from scheduler.benchlive.hopeless import hopeless
+from scheduler.benchlive.objects import Json
+from scheduler.benchlive.process import credentials
+from scheduler.benchlive.recovery import recovery
+from scheduler.benchlive.site import Part, Site
+from scheduler.benchlive.syncing import syncing
+from scheduler.kube.api import connect
 from topology.generate import fabric
 
-GANG_NODES: Final = 500
-SYNC_NODES: Final = 1_000
-SYNC_PODS: Final = 10_000
-SYNC_SECONDS: Final = 3.0
-SETTLE_SECONDS: Final = 15.0
-"""After the last pod runs, until controllers, events and caches have caught up with ten thousand new pods."""
+FAILED: Final = "failed"
+"""The fact of a row that could not be measured although everything for it was there."""
 
 
-def live(kubeconfig: Path, options: Options) -> list[Row]:
-    """Measure on a cluster that KWOK plays; ``kubeconfig`` must have the right to make nodes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Nodes, and the parts that are measured on them."""
+
+    nodes: int
+    rack: int
+    """Nodes in a rack."""
+    racks: int
+    """Racks in a block."""
+    parts: tuple[Part, ...]
+
+    def made(self, options: Options) -> list[Json]:
+        """Return the nodes."""
+        return fabric(nodes=options.size(self.nodes), rack_size=self.rack, racks_per_spine=self.racks, seed=options.seed).nodes
+
+
+STAGES: Final = (
+    Stage(
+        nodes=500,
+        rack=20,
+        racks=5,
+        parts=(
+            Part(name="flights", what="how many binds in flight are best for a bare loop", run=flights),
+            Part(name="gangs", what="a gang of 8 on an idle cluster", run=idle),
+            Part(name="backlog", what="250 gangs of 8, each in one rack", run=backlog),
+            Part(name="arrivals", what="gangs that arrive at a fixed rate", run=arrivals),
+            Part(name="recovery", what="1,000 open records at the start", run=recovery),
+            Part(name="hopeless", what="500 gangs that do not fit", run=hopeless),
+        ),
+    ),
+    Stage(
+        nodes=640,
+        rack=64,
+        racks=5,
+        parts=(
+            Part(name="large", what="one gang of 512", run=large),
+            Part(name="medium", what="15 gangs of 128, each in one rack", run=medium),
+        ),
+    ),
+    Stage(nodes=1_000, rack=16, racks=20, parts=(Part(name="sync", what="list, parse and cache 1,000 nodes and 10,000 pods", run=syncing),)),
+)
+PARTS: Final = tuple(part for stage in STAGES for part in stage.parts)
+
+
+def live(kubeconfig: Path, options: Options, *, rows: Sequence[str] = (), peer: Path | None = None) -> list[Row]:
+    """Measure on a cluster that KWOK plays; ``kubeconfig`` must have the right to make nodes, ``peer`` is a program kube-scheduler.
 
     Raises BadInput for a cluster with a real node, `scheduler.kube.errors.ApiError` for one that cannot be used, CommandFailedError when the
-    scheduler or the cluster does not do what is measured.
+    cluster does not do what is needed. A part that fails is told in its row.
     """
     try:
-        return asyncio.run(_live(kubeconfig, options))
+        return asyncio.run(_live(kubeconfig, options, rows or [part.name for part in PARTS], peer))
     except cluster.TookTooLongError as error:
         raise CommandFailedError(str(error)) from error
 
 
-async def _live(kubeconfig: Path, options: Options) -> list[Row]:
+async def _live(kubeconfig: Path, options: Options, wanted: Sequence[str], peer: Path | None) -> list[Row]:
+    found: list[Row] = []
     async with await connect(str(kubeconfig)) as api:
-        there = await cluster.refuse_real_nodes(api)
-        first, more = options.size(GANG_NODES), options.size(SYNC_NODES) - options.size(GANG_NODES)
-        wanted = fabric(nodes=first + more, seed=options.seed).nodes
-        async with cluster.nodes(api, wanted[:first], options.tell):
-            rows = await _gangs(api, kubeconfig, options, [n["metadata"]["name"] for n in wanted[:first]], there)
-            async with cluster.nodes(api, wanted[first:], options.tell):
-                return [*rows, await _sync(api, options, there)]
+        await cluster.refuse_real_nodes(api)
+        async with credentials(api, kubeconfig) as own:
+            site = Site(api=api, credentials=own, kubeconfig=kubeconfig, peer=peer, played=False, options=options)
+            for stage in STAGES:
+                parts = [part for part in stage.parts if part.name in wanted]
+                if parts:
+                    async with _staged(site, stage) as ready:
+                        for part in parts:
+                            found.extend(await _measured(part, ready))
+    return found
 
 
-async def _gangs(api: Api, kubeconfig: Path, options: Options, names: list[str], there: int) -> list[Row]:
-    async with cluster.namespace(api) as namespace, Observer(api, namespace) as observer, scheduler(api, kubeconfig, namespace) as running:
-        try:
-            return [row async for row in gangs(Bench(api, namespace, observer, names), running, options, there + len(names))]
-        except cluster.TookTooLongError as late:
-            running.check()
-            raise CommandFailedError(f"{late}; the scheduler's log ends: {running.tail}") from late
+@contextlib.asynccontextmanager
+async def _staged(site: Site, stage: Stage) -> AsyncIterator[Site]:
+    """Make the nodes of a stage, and find out what KWOK does there."""
+    wanted = stage.made(site.options)
+    async with cluster.nodes(site.api, wanted, site.options.tell):
+        ready = dataclasses.replace(site, nodes=tuple(wanted))
+        async with cluster.namespace(site.api) as namespace:
+            played = await cluster.pods_played(site.api, namespace, ready.names[0])
+        yield dataclasses.replace(ready, played=played)
 
 
-async def _sync(api: Api, options: Options, there: int) -> Row:
-    """Fill the cluster with pods and follow it anew, again and again."""
-    nodes, pods = options.size(SYNC_NODES), options.size(SYNC_PODS)
-    async with cluster.namespace(api) as namespace:
-        options.tell(f"making {pods:,} pods")
-        _, wanted = objects(nodes=nodes, pods=pods, seed=options.seed)
-        await cluster.together(api.post(PODS.path(namespace), _bound(pod)) for pod in wanted)
-        options.tell("waiting until KWOK has them running")
-        await cluster.until(lambda: cluster.all_running(api, namespace), what=f"{pods:,} pods running", every=2.0)
-        await asyncio.sleep(SETTLE_SECONDS / options.shrink)
-        options.tell(f"syncing {nodes:,} nodes and {pods:,} pods")
-        took = [await _synced(api) for _ in range(options.runs)]
-    taken = Taken(seconds=tuple(wall for wall, _ in took), cpu_seconds=tuple(cpu for _, cpu in took))
-    return taken.row(f"list, parse and cache {nodes + there:,} nodes, {pods:,} pods", unit="s", bound=SYNC_SECONDS)
-
-
-async def _synced(api: Api) -> tuple[float, float]:
-    """Follow every watched resource into an empty cache; return the seconds to the first snapshot, and those of our CPU time."""
-    watcher, cache = Watcher(api), ClusterCache()
-    gc.collect()
-    used, started = time.process_time(), time.perf_counter()
-    following = asyncio.create_task(watcher.run())
+async def _measured(part: Part, site: Site) -> list[Row]:
+    began = time.perf_counter()
+    rows: list[Row] = []
     try:
-        await watcher.synced()
-        while not watcher.events.empty():
-            cache.apply(watcher.events.get_nowait())
-        cache.snapshot()
-        cache.world()
-        return time.perf_counter() - started, time.process_time() - used
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-
-
-def _bound(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod that is bound from its beginning, without what only the server writes."""
-    given = pod["spec"]
-    containers = [{key: c[key] for key in ("name", "image", "resources")} for c in given["containers"]]
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": pod["metadata"]["name"], "labels": pod["metadata"]["labels"]},
-        "spec": {"nodeName": given["nodeName"], "schedulerName": given["schedulerName"], "containers": containers},
-    }
+        rows.extend([row async for row in part.run(site)])
+    except (cluster.TookTooLongError, CommandFailedError) as error:
+        rows.append(Row(what=part.what, unit="", values=(), facts={FAILED: " ".join(str(error).split())}))
+    site.options.tell(f"{part.name} took {time.perf_counter() - began:.0f} s")
+    return rows

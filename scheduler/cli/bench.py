@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from scheduler.cli import bench_live
 from scheduler.cli.common import Exit, Format, Output, emit, errors, say
-from scheduler.state.problems import BadInput, InputProblem
 
 if TYPE_CHECKING:
     from scheduler.bench.measure import Fact, Options, Row
-    from scheduler.bench.scenarios import Measured, Scenario
+    from scheduler.bench.scenarios import Measured
     from scheduler.render.out import Out
 
-LIVE: Final = "live"
 _DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0, "%": 2, "instances": 0, "ratio": 3}
 """Digits behind the point, by unit; others get one."""
 _VERDICTS: Final[Mapping[bool | None, tuple[str, str]]] = {True: ("holds", "green"), False: ("does not hold", "bold red"), None: ("", "")}
@@ -47,6 +46,16 @@ def bench(
     kubeconfig: Annotated[
         Path | None, typer.Option(help="For live: a cluster whose nodes are all played by KWOK; nodes and pods are made and removed there.")
     ] = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(help=f"For live: only these parts, separated by commas: {', '.join(bench_live.ROWS)}."),
+    ] = None,
+    kube_scheduler: Annotated[
+        Path | None,
+        typer.Option(
+            help="For live: a program kube-scheduler, started on the same nodes to compare with; without it those rows are named as not run."
+        ),
+    ] = None,
 ) -> None:
     """Measure: medians and ranges over the runs, beside the bounds that are asked.
 
@@ -59,37 +68,26 @@ def bench(
         from scheduler.bench.launch import CommandFailedError
         from scheduler.bench.measure import Options, environment
 
+        asked = bench_live.LiveOptions(kubeconfig=kubeconfig, rows=bench_live.split(rows), kube_scheduler=kube_scheduler)
         options = Options(seed=seed, runs=runs, shrink=shrink, instances=instances, data=data, tell=_progress)
-        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, scenarios.OPENB, _live(scenario or (), kubeconfig)))
+        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, scenarios.OPENB, bench_live.scenario(scenario or (), asked)))
         for one in wanted:
             if one.ready:
                 one.ready(options)
         seen = environment()
+        failed: list[str] = []
+        measured = bench_live.noting(scenarios.measure(wanted, options), failed)
         try:
             if output is Format.table:
-                _print(scenarios.measure(wanted, options), seen, options)
+                _print(measured, seen, options)
             else:
-                emit(scenarios.report(scenarios.measure(wanted, options), options, seen), output)
+                emit(scenarios.report(measured, options, seen), output)
         except CommandFailedError as error:
-            say(f"coterie: {error}")
-            raise typer.Exit(Exit.ERROR) from None
-
-
-def _live(names: Sequence[str], kubeconfig: Path | None) -> Scenario:
-    """Return the row of the live scenario; nothing of it is loaded before it runs."""
-    from scheduler.bench.scenarios import Scenario
-
-    if LIVE in names and kubeconfig is None:
-        expected = "the kubeconfig of a cluster whose nodes are all played by KWOK (make controlplane prints one)"
-        raise BadInput(InputProblem(field="--kubeconfig", found="nothing", expected=expected))
-
-    def run(options: Options) -> Iterable[Row]:
-        from scheduler.benchlive.scenario import live
-
-        return live(kubeconfig or Path(), options)
-
-    bound = "a gang of 8 bound within 150 ms; 1,000 nodes and 10,000 pods synced within 3 s"
-    return Scenario(name=LIVE, what="bind gangs and sync on a real API server", bound=bound, run=run)
+            failed.append(str(error))
+        for what in failed:
+            say(f"coterie: {what}")
+        if failed:
+            raise typer.Exit(Exit.ERROR)
 
 
 def _progress(line: str) -> None:

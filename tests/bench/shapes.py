@@ -10,7 +10,7 @@ ROW: dict[str, Any] = {
     "required": ["what", "unit", "median", "least", "most", "values", "bound", "at_least", "holds", "facts"],
     "properties": {
         "what": {"type": "string", "minLength": 1},
-        "unit": {"enum": ["s", "ms", "MB", "bytes", "binds/s", "%", "ratio", "instances", ""]},
+        "unit": {"enum": ["s", "ms", "MB", "bytes", "binds/s", "%", "ratio", "instances", "racks", "gangs", ""]},
         "median": MEASURED,
         "least": MEASURED,
         "most": MEASURED,

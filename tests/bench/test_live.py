@@ -9,8 +9,17 @@ from typing import cast
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
+from scheduler.bench.measure import Options
+from scheduler.benchlive.backlogs import peer_row
 from scheduler.benchlive.cluster import refuse_real_nodes
+from scheduler.benchlive.gangs import centile
+from scheduler.benchlive.peer import ABSENT, why_not
+from scheduler.benchlive.scenario import PARTS
+from scheduler.benchlive.site import Site
+from scheduler.cli.app import app
+from scheduler.cli.bench_live import ROWS
 from scheduler.kube.api import Api
 from scheduler.state.problems import BadInput
 from tests.bench.shapes import REPORT
@@ -57,19 +66,65 @@ def left(control_plane: ControlPlane) -> set[str]:
 
 
 @pytest.mark.live
-def test_gangs_are_bound_the_cluster_is_synced_and_nothing_is_left_behind(control_plane: ControlPlane, deployed: Deployed) -> None:
+def test_every_part_is_measured_beside_its_yardsticks_and_nothing_is_left_behind(control_plane: ControlPlane, deployed: Deployed) -> None:
     assert deployed.status == 0, deployed.complaints
     before = left(control_plane)
-    done = run(control_plane, "--runs=1", "--shrink=50", "-o", "json")
+    done = run(control_plane, "--runs=1", "--shrink=50", f"--kube-scheduler={control_plane.kube_scheduler}", "-o", "json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     jsonschema.validate(found, REPORT)
-    (gang, bare, rate, sync) = found["scenarios"][0]["rows"]
-    assert (gang["bound"], gang["unit"], len(gang["values"])) == (150, "ms", 4)
-    assert (bare["bound"], rate["unit"]) == (None, "binds/s")
-    assert (sync["bound"], sync["unit"]) == (3, "s")
-    assert min(gang["least"], bare["least"], rate["least"], sync["least"]) > 0
+    rows = found["scenarios"][0]["rows"]
+    asked = {row["what"]: (row["unit"], row["bound"], row["at_least"]) for row in rows if row["bound"] is not None}
+    assert asked == {
+        "gang of 8 pods x 8 GPU on 10 idle nodes: last created to last bound": ("ms", 60, False),
+        "gang of 8 pods x 8 GPU on 10 idle nodes: last created to last bound, p99 of 1": ("ms", 150, False),
+        "5 gangs of 8 pods x 1 GPU, one rack each: racks a gang": ("racks", 1, False),
+        "5 gangs of 8 pods x 1 GPU, one rack each: bound in part once settled": ("gangs", 0, False),
+        "20 open records of 2 pods at the start: leading to the first recorded pod bound": ("s", 3, False),
+        "20 open records of 2 pods at the start: leading to a new gang's first bind": ("s", 3, False),
+        "20 open records of 2 pods at the start: leading to every recorded pod bound": ("s", 3, False),
+        "10 gangs of 2 pods x 8 GPU that do not fit on 10 full nodes, a pod comes and goes each second: CPU": ("%", 5, False),
+        "list, parse and cache 20 nodes, 200 pods": ("s", 3, False),
+    }, "KWOK plays pods here, so that nothing is asked of ratios"
+    assert all(len(row["values"]) == 1 for row in rows), [row["what"] for row in rows if len(row["values"]) != 1]
+    by = {row["what"]: row for row in rows}
+    assert by["5 gangs of 8 pods x 1 GPU, one rack each: racks a gang"]["median"] == 1.0
+    assert by["5 gangs of 8 pods x 1 GPU, one rack each: bound in part once settled"]["median"] == 0.0
+    assert by["5 gangs of 8 pods x 1 GPU, one rack each: kube-scheduler's topology mode (yardstick)"]["facts"]["racks a gang"] == 1.0
+    hopeless = next(row for what, row in by.items() if "do not fit" in what)
+    assert hopeless["facts"]["bound"] == 0
+    assert min(row["least"] for row in rows if row["unit"] in ("ms", "s", "binds/s", "ratio")) > 0
     assert left(control_plane) == before
+
+
+def test_without_kube_scheduler_the_rows_that_need_it_are_named_with_the_reason() -> None:
+    nobody = cast("Api", Answers())
+    site = Site(api=nobody, credentials=Path(), kubeconfig=Path(), peer=None, played=False, options=Options())
+    missing = asyncio.run(why_not(site, "default"))
+    row = peer_row("kube-scheduler's topology mode", "s", (), [], missing)
+    assert (row.what, row.values, row.facts) == ("kube-scheduler's topology mode", (), {"not run": ABSENT})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["live"], "--kubeconfig"),
+        (["live", "--kubeconfig=x", "--rows=gangs,racing"], "'racing'"),
+        (["live", "--kubeconfig=x", "--kube-scheduler=nowhere/kube-scheduler"], "nowhere/kube-scheduler"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_a_cluster_is_asked(arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, ["bench", *arguments])
+    assert (result.exit_code, said in result.stderr) == (2, True), result.stderr
+
+
+def test_the_parts_that_the_command_line_names_are_those_that_exist() -> None:
+    assert tuple(part.name for part in PARTS) == ROWS
+
+
+def test_of_a_hundred_values_the_99th_part_is_the_last_but_one() -> None:
+    assert centile([float(value) for value in range(100, 0, -1)], 99) == 99.0
+    assert centile([3.0], 99) == 3.0
 
 
 @pytest.mark.live

@@ -19,6 +19,7 @@ from scheduler.state.objects import Node, Pod
 from scheduler.state.occupancy import Occupancy
 from scheduler.state.plan import Placed
 from scheduler.state.record import Record
+from scheduler.state.sameness import alike, called
 from scheduler.state.snapshot import Snapshot
 from scheduler.state.world import PodGroup, TopologyPolicy, Workload, World
 from topology import CustomLevel, Topology, build
@@ -182,7 +183,10 @@ class ClusterCache:
         else:
             self._homes[place] = (kind, key)
         self._changed(value, before, value)
-        return before is None or _visible(before) != _visible(value)
+        if before is not None and alike(before, value):
+            return False
+        self._tell_index(value)
+        return True
 
     def _remove(self, about: Id) -> bool:
         home = self._home(about)
@@ -195,6 +199,7 @@ class ClusterCache:
         self._homes.pop(_place(about), None)
         gone = table.pop(key)
         self._changed(gone, gone, None)
+        self._tell_index(gone)
         return True
 
     def _home(self, about: Id) -> tuple[type, _Key] | None:
@@ -220,16 +225,13 @@ class ClusterCache:
                 self.label_generation += 1
             case Record():
                 self._drop("records")
-            case PodGroup() | TopologyPolicy() as found:
-                self._object_changed(type(found).__name__, found.namespace, found.name)
-            case Workload() as found:
-                self._object_changed(found.kind, found.namespace, found.name)
-            case PriorityClass() as found:
-                self._object_changed("PriorityClass", "", found.name)
+            case PodGroup() | TopologyPolicy() | Workload() | PriorityClass():
+                self._drop("world", type(value).__name__)
 
-    def _object_changed(self, kind: str, namespace: str, name: str) -> None:
-        self._changed_objects.add((kind, namespace, name))
-        self._drop("world")
+    def _tell_index(self, value: Value) -> None:
+        about = called(value)
+        if about is not None:
+            self._changed_objects.add(about)
 
     def _node_changed(self, before: Value | None, after: Value | None) -> None:
         self._drop("nodes", "memo", "snapshot")
@@ -266,10 +268,17 @@ class ClusterCache:
         self._since.clear()
         return World(
             pods=self._world_pods,
-            pod_groups={(key[0], key[1]): group for key, group in self._tables[PodGroup].items() if isinstance(group, PodGroup)},
-            policies={(key[0], key[1]): policy for key, policy in self._tables[TopologyPolicy].items() if isinstance(policy, TopologyPolicy)},
-            workloads={(key[0], key[1], key[2]): work for key, work in self._tables[Workload].items() if isinstance(work, Workload)},
-            priorities={found.name: found.value for found in self._all(PriorityClass)},
+            pod_groups=self._view(
+                PodGroup.__name__, lambda: {(k[0], k[1]): found for k, found in self._tables[PodGroup].items() if isinstance(found, PodGroup)}
+            ),
+            policies=self._view(
+                TopologyPolicy.__name__,
+                lambda: {(k[0], k[1]): found for k, found in self._tables[TopologyPolicy].items() if isinstance(found, TopologyPolicy)},
+            ),
+            workloads=self._view(
+                Workload.__name__, lambda: {(k[0], k[1], k[2]): found for k, found in self._tables[Workload].items() if isinstance(found, Workload)}
+            ),
+            priorities=self._view(PriorityClass.__name__, lambda: {found.name: found.value for found in self._all(PriorityClass)}),
         )
 
     def _all(self, kind: type[V]) -> Iterable[V]:
@@ -287,7 +296,3 @@ class ClusterCache:
 
 def _place(about: Id) -> _Place:
     return (about.source, about.namespace, about.name)
-
-
-def _visible(value: Value) -> Value:
-    return replace(value, resource_version="") if isinstance(value, Pod | PodGroup | TopologyPolicy | Workload | Record) else value

@@ -83,6 +83,52 @@ def test_an_index_kept_up_event_by_event_says_what_one_built_anew_says(changes: 
     assert gangs(current, index=index) == gangs(current)
 
 
+_NAMED = ("g", "h", "nobody", "none", "hh", f"{names.NATIVE_GROUPS}/native", f"{names.X_K8S_GROUPS}/h")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(_NAMED), st.sampled_from([None, 1, 2, 9])), max_size=12))
+def test_pod_groups_that_come_change_and_go_are_taken_in_one_by_one(changes: list[tuple[str, int | None]]) -> None:
+    pods = [*_population(), loose("native", scheduling_group="native"), loose("native-2", scheduling_group="native")]
+    current = _world(pods)
+    index = Index.of(current)
+    gangs(current, index=index)
+    for name, least in changes:
+        space, _, plain = name.rpartition("/")
+        found = dict(current.pod_groups)
+        found.pop((NS, name), None)
+        if least is not None:
+            found[NS, name] = replace(pod_group(plain, min_member=least), api_version=f"{space or names.RUN_AI}/v1")
+        current = replace(current, pod_groups=found)
+        index.changed("PodGroup", NS, name, current)
+        assert gangs(current, index=index) == gangs(current)
+
+
+def test_a_pod_group_costs_the_groups_that_name_it_or_lack_one_a_look_and_no_others() -> None:
+    pods = [*(loose(f"{group}-{n}", group=group) for group in ("a", "b", "c") for n in range(2)), loose("alone")]
+    it = world(pods, groups=[pod_group("a", min_member=2), pod_group("b", min_member=2)])
+    index = Index.of(it)
+    gangs(it, index=index)
+    index.changed("PodGroup", NS, "a", it)
+    assert {ref.name for ref in index.dirty} == {"a", "c"}  # c lacks its PodGroup: this might have been it
+
+
+def test_a_gang_that_is_busy_stays_as_it_was_until_it_is_busy_no_more() -> None:
+    pods = [loose(f"{group}-{n}", group=group) for group in ("a", "b") for n in range(2)]
+    it = world(pods, groups=[pod_group("a", min_member=2), pod_group("b", min_member=2)])
+    index = Index.of(it)
+    first, other = gangs(it, index=index).gangs
+    bound = [replace(pod, node="n1") for pod in pods]  # type: ignore[arg-type]  # a node's name is a string
+    later = replace(it, pods={pod.uid: pod for pod in bound})
+    for pod in bound:
+        index.apply(pod, later)
+    found = gangs(later, index=index, busy={first.key})
+    assert (found.gangs, [gang.key for gang in found.settled]) == ((first,), [other.key])
+    assert (index.stale({first.key}), index.stale()) == (False, True)
+    assert gangs(later, index=index) == gangs(later)
+    assert not index.stale()
+
+
 def test_workloads_and_policies_that_come_later_are_taken_in() -> None:
     full, bare = _world(_population()), world(_population())
     index = Index.of(bare)
@@ -149,7 +195,9 @@ def test_an_emptied_index_holds_nothing() -> None:
     assert not index._members  # noqa: SLF001 - nothing may leak over months of pods
     assert not index._readers  # noqa: SLF001 - as above
     assert not index._joined  # noqa: SLF001 - as above
-    assert not index._made  # noqa: SLF001 - as above
+    assert not index._results.made  # noqa: SLF001 - as above
+    assert not index._results.unsure  # noqa: SLF001 - as above
+    assert not index._results._rows  # noqa: SLF001 - as above
 
 
 def test_the_pods_of_a_group_can_be_asked_for() -> None:

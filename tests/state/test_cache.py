@@ -86,6 +86,20 @@ def test_every_kind_of_object_stands_in_the_world_under_its_key() -> None:
     assert cache.changes().objects == frozenset()
 
 
+def test_a_version_alone_is_no_news_for_an_index_but_stands_in_the_world() -> None:
+    cache = told(PodGroup(namespace="ai", name="g", min_member=2, resource_version="1"))
+    cache.changes()
+    before = cache.world()
+    cache.apply(put(PodGroup(namespace="ai", name="g", min_member=2, resource_version="2")))
+    assert cache.changes().objects == frozenset()
+    assert cache.world().pod_groups["ai", "g"].resource_version == "2"
+    cache.apply(put(PodGroup(namespace="ai", name="g", min_member=3, resource_version="3")))
+    assert cache.changes().objects == {("PodGroup", "ai", "g")}
+    cache.apply(gone(PodGroup(namespace="ai", name="g")))
+    assert cache.changes().objects == {("PodGroup", "ai", "g")}
+    assert list(before.pod_groups) == [("ai", "g")]
+
+
 # --- sharing
 
 
@@ -108,6 +122,18 @@ def test_the_topology_is_built_anew_only_when_labels_or_levels_change() -> None:
     assert (cache.snapshot().topology is first.topology, cache.label_generation) == (False, 2)
     cache.apply(put(Levels(name="Topology/default", levels=(CustomLevel(key="my/row"),))))
     assert cache.label_generation == 3
+
+
+def test_pods_alone_leave_every_other_part_of_the_world_shared() -> None:
+    cache = told(PodGroup(namespace="ai", name="g"), TopologyPolicy(namespace="ai", name="p"), Workload(kind="Job", namespace="ai", name="w"))
+    first = cache.world()
+    cache.apply(put(pod("a")))
+    second = cache.world()
+    assert second.pods is not first.pods
+    assert second.pod_groups is first.pod_groups
+    assert second.policies is first.policies
+    assert second.workloads is first.workloads
+    assert second.priorities is first.priorities
 
 
 def test_pods_alone_leave_nodes_and_the_tables_kept_for_them_shared() -> None:

@@ -5,26 +5,27 @@ What a group is stands in `scheduler.kube.group.workloads`, how one becomes a ga
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from scheduler.kube.group import names
-from scheduler.kube.group.assemble import Made, Setting, make
-from scheduler.kube.group.groups import Grouping, GroupRef, Joined, find_pod_group
+from scheduler.kube.group.assemble import Setting, make
+from scheduler.kube.group.groups import Grouping, GroupRef
 from scheduler.kube.group.owners import WorkloadKey, reads
 from scheduler.kube.group.podgroups import nobody_joined, pod_group_status
-from scheduler.kube.group.policies import Policies, by_namespace, several_defaults
-from scheduler.kube.group.workloads import ALONE, group_key, marked, pod_group_named
-from scheduler.state.gang import Advice, Gang
-from scheduler.state.ids import PodUid
+from scheduler.kube.group.policies import Policies, by_namespace
+from scheduler.kube.group.results import Results
+from scheduler.kube.group.workloads import ALONE, POD_GROUP, group_key, marked, pod_group_named
+from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.objects import Pod
-from scheduler.state.problems import InputProblem
-from scheduler.state.world import World
+from scheduler.state.world import TopologyPolicy, World
 
 __all__ = ["GroupRef", "Grouping", "Index", "gangs", "group_key", "pod_group_status"]
 
-_OF_A_NAMESPACE: Final = ("PodGroup", "TopologyPolicy")
+_POLICY: Final = "TopologyPolicy"
+APIS: Final = (names.RUN_AI, names.NATIVE_GROUPS, names.VOLCANO_GROUPS, names.X_K8S_GROUPS)
+"""API groups whose PodGroups make gangs."""
 _OF_THE_CLUSTER: Final = ("PriorityClass",)
 
 
@@ -45,7 +46,9 @@ class Index:
         self._readers: dict[WorkloadKey, set[PodUid]] = {}
         self._joined: dict[tuple[str, str], dict[PodUid, Pod]] = {}
         self._dirty: set[GroupRef] = set()
-        self._made: dict[GroupRef, Made] = {}
+        self._results = Results()
+        self._policies: tuple[Mapping[tuple[str, str], TopologyPolicy], Mapping[str, Policies]] | None = None
+        """The policies of the last world, and the same by namespace."""
 
     @classmethod
     def of(cls, world: World, *, scheduler_name: str | None = names.SCHEDULER_NAME, lone: Collection[PodUid] = frozenset()) -> Index:
@@ -102,25 +105,40 @@ class Index:
         """Take note that an object other than a pod has come, changed or gone: a PodGroup, a policy, a workload, a PriorityClass."""
         if kind in _OF_THE_CLUSTER:
             self._dirty.update(self._members)
-        elif kind in _OF_A_NAMESPACE:
+        elif kind == _POLICY:
             self._dirty.update(ref for ref in self._members if ref.namespace == namespace)
+        elif kind == POD_GROUP:
+            self._pod_group_changed(namespace, name.rpartition("/")[2])
         else:
             for uid in tuple(self._readers.get((kind, namespace, name), ())):
                 self.apply(self._members[self._ref[uid]][uid], world)
 
-    def make(self, setting: Setting) -> Iterable[tuple[GroupRef, Made]]:
-        """Make what is dirty anew and return all that was made, in no particular order."""
-        for ref in self._dirty:
-            pods = self._members.get(ref)
-            self._made.pop(ref, None)
-            if pods and self._wanted(ref, pods.values(), setting):
-                self._made[ref] = make(ref, tuple(pods.values()), setting)
-        self._dirty.clear()
-        return self._made.items()
+    def stale(self, busy: Collection[GangKey] = frozenset()) -> bool:
+        """Whether a grouping would look at a group again, while these gangs are busy."""
+        return any(not self._is_busy(ref, busy) for ref in self._dirty)
 
-    def joined(self) -> Iterable[tuple[tuple[str, str], tuple[Pod, ...]]]:
-        """Return the pods that name each PodGroup."""
-        return ((key, tuple(pods.values())) for key, pods in self._joined.items())
+    def grouping(self, world: World, busy: Collection[GangKey] = frozenset()) -> Grouping:
+        """Make what is dirty anew, unless its gang is busy, and return all gangs."""
+        setting = Setting(world=world, scheduler_name=self.scheduler_name, policies=self._policies_of(world))
+        later = {ref for ref in self._dirty if self._is_busy(ref, busy)} if busy else set()
+        for ref in self._dirty - later:
+            pods = self._members.get(ref)
+            wanted = pods is not None and self._wanted(ref, pods.values(), setting)
+            self._results.put(ref, make(ref, tuple(pods.values()), setting) if pods and wanted else None)
+        self._dirty = later
+        return self._results.grouping(setting, self._joining)
+
+    def _is_busy(self, ref: GroupRef, busy: Collection[GangKey]) -> bool:
+        made = self._results.made.get(ref)
+        return made is not None and made.gang is not None and made.gang.key in busy
+
+    def _joining(self, key: tuple[str, str]) -> tuple[Pod, ...]:
+        return tuple(self._joined.get(key, {}).values())
+
+    def _policies_of(self, world: World) -> Mapping[str, Policies]:
+        if self._policies is None or self._policies[0] is not world.policies:
+            self._policies = (world.policies, by_namespace(world))
+        return self._policies[1]
 
     def _matters(self, pod: Pod) -> bool:
         return self.scheduler_name is None or pod.scheduler_name == self.scheduler_name or marked(pod)
@@ -130,6 +148,14 @@ class Index:
         if ref.kind == ALONE:
             return any(setting.ours(pod) and (pod.node is None or pod.uid in self._lone) for pod in pods)
         return any(setting.ours(pod) for pod in pods)
+
+    def _pod_group_changed(self, namespace: str, name: str) -> None:
+        """Look again at the groups that the PodGroup makes or speaks for, and at those that may lack it."""
+        self._results.joined((namespace, name))
+        self._dirty.update(self._ref[uid] for uid in self._joined.get((namespace, name), ()))
+        made = (GroupRef(kind=POD_GROUP, namespace=namespace, name=name, api=api) for api in APIS)
+        self._dirty.update(ref for ref in made if ref in self._members)
+        self._dirty.update(ref for ref in self._results.unsure if ref.namespace == namespace)
 
     def _read(self, uid: PodUid, keys: tuple[WorkloadKey, ...]) -> None:
         before = self._reads.pop(uid, ())
@@ -148,84 +174,33 @@ class Index:
         name = pod_group_named(pod)
         if name is not None and not pod.terminating:
             self._joined.setdefault((pod.namespace, name), {})[pod.uid] = pod
+            self._results.joined((pod.namespace, name))
 
     def _leave(self, pod: Pod) -> None:
         key = (pod.namespace, pod_group_named(pod) or "")
-        if self._joined.get(key, {}).pop(pod.uid, None) is not None and not self._joined[key]:
-            del self._joined[key]
+        if self._joined.get(key, {}).pop(pod.uid, None) is not None:
+            self._results.joined(key)
+            if not self._joined[key]:
+                del self._joined[key]
 
 
 def gangs(
-    world: World, *, scheduler_name: str | None = names.SCHEDULER_NAME, lone: Collection[PodUid] = frozenset(), index: Index | None = None
+    world: World,
+    *,
+    scheduler_name: str | None = names.SCHEDULER_NAME,
+    lone: Collection[PodUid] = frozenset(),
+    index: Index | None = None,
+    busy: Collection[GangKey] = frozenset(),
 ) -> Grouping:
     """Return all gangs of a world, in order of namespace, name and key.
 
     ``scheduler_name`` None takes every pod, whatever scheduler it names (a plan). Pods that are alone and bound are not told about,
     but for those in ``lone`` (a plan of a workload that runs already). With an ``index`` that was kept up to date only what has changed
-    is looked at, and its scheduler name counts; without one the whole world is.
+    is looked at, and its scheduler name counts; without one the whole world is. Gangs that are ``busy`` stay as they were: something about
+    them changes with every bind, and nobody may act upon it before all are done.
     """
     index = Index.of(world, scheduler_name=scheduler_name, lone=lone) if index is None else index
-    policies = by_namespace(world)
-    setting = Setting(world=world, scheduler_name=index.scheduler_name, policies=policies)
-    made = [one for _, one in index.make(setting)]
-    to_decide = _in_order(one.gang for one in made if one.gang is not None and one.to_decide)
-    settled = _in_order(one.gang for one in made if one.gang is not None and not one.to_decide)
-    groups = _groups(index, (*to_decide, *settled), setting)
-    advice, problems = _about_policies(policies, {gang.namespace for gang in to_decide})
-    grouping = Grouping(
-        gangs=to_decide,
-        settled=settled,
-        advice=advice,
-        problems=(*problems, *_problems(made, world, to_decide, groups)),
-        groups=groups,
-        strays=dict(sorted(stray for one in made for stray in one.strays)),
-    )
+    grouping = index.grouping(world, busy)
     if index.scheduler_name is not None:
         return grouping
-    return replace(grouping, advice=(*advice, *nobody_joined(world, grouping)))
-
-
-def _in_order(found: Iterable[Gang]) -> tuple[Gang, ...]:
-    return tuple(sorted(found, key=lambda gang: (gang.namespace, gang.name, gang.key)))
-
-
-def _groups(index: Index, found: Sequence[Gang], setting: Setting) -> dict[tuple[str, str], Joined]:
-    by_group: dict[tuple[str, str], list[Gang]] = {}
-    for gang in found:
-        if gang.pod_group is not None:
-            by_group.setdefault((gang.namespace, gang.pod_group), []).append(gang)
-    joined = dict(index.joined())
-    return {
-        key: Joined(
-            gangs=tuple(gang.key for gang in by_group.get(key, ())),
-            pods=len(pods := joined.get(key, ())),
-            completed=sum(pod.phase == "Succeeded" for pod in pods),
-            foreign=tuple(sorted({pod.scheduler_name for pod in pods if pod.node is None and not setting.ours(pod)})),
-        )
-        for key in sorted({*joined, *by_group})
-    }
-
-
-def _about_policies(policies: dict[str, Policies], asked: set[str]) -> tuple[tuple[Advice, ...], tuple[InputProblem, ...]]:
-    """Say what is wrong with default policies; only where a gang is to be decided is it bad input."""
-    advice: list[Advice] = []
-    problems: list[InputProblem] = []
-    for namespace in sorted(policies):
-        said, wrong = several_defaults(policies[namespace])
-        advice += said
-        problems += wrong if namespace in asked else ()
-    return tuple(advice), tuple(problems)
-
-
-def _problems(made: Sequence[Made], world: World, to_decide: Sequence[Gang], groups: dict[tuple[str, str], Joined]) -> tuple[InputProblem, ...]:
-    """Return what a plan answers as bad input, each once, in order of object and field."""
-    found = {problem for one in made if one.to_decide for problem in one.problems}
-    sizes = {one.gang.key: len(one.gang.members) for one in made if one.gang is not None}
-    for namespace, name in sorted({(gang.namespace, gang.pod_group) for gang in to_decide if gang.pod_group is not None}):
-        have = sum(sizes[key] for key in groups[namespace, name].gangs)
-        group = find_pod_group(world, namespace, name)
-        loose = f"{namespace}/PodGroup/{name}" in groups[namespace, name].gangs
-        if group is not None and group.min_member is not None and have < group.min_member and not loose:
-            expected = f"at most {have}, the number of pods that name it"
-            found.add(InputProblem(object=f"PodGroup/{namespace}/{name}", field="spec.minMember", found=str(group.min_member), expected=expected))
-    return tuple(sorted(found, key=lambda p: (p.object, p.field, p.found, p.expected)))
+    return replace(grouping, advice=(*grouping.advice, *nobody_joined(world, grouping)))

@@ -107,7 +107,9 @@ def _state(record: Record, gang: Gang | None) -> State:
 def _finding(record: Record, gang: Gang | None, found: _Sorted, troubles: list[str], *, now: float, rival: str) -> tuple[Finding, str]:
     """Return the first finding that holds, in the order of the table, and a part of a sentence that says why."""
     alive = sum(not found.pods[seat.pod].finished for seat in found.bound)
-    if found.turned_away and alive < (gang.min_member if gang is not None else len(record.seats)):
+    # A Job counts every evicted pod as a failure; its replacement is planned beside the members that run.
+    counted = any(pod.owner is not None and pod.owner.kind == "Job" for pod in found.pods.values())
+    if found.turned_away and not counted and alive < (gang.min_member if gang is not None else len(record.seats)):
         return "TurnedAway", "; ".join(found.turned_away)
     if not found.pods and not found.to_come:
         return "NoPods", "none of its pods exists any more"

@@ -58,7 +58,8 @@ STATE_WORDS: Final[tuple[Word, ...]] = (
 FINDING_WORDS: Final[tuple[Word, ...]] = (
     Word(
         word="TurnedAway",
-        means="a kubelet refused a bound member (`OutOf...`, `NodeAffinity`, `UnexpectedAdmissionError`), and fewer than minMember are left",
+        means="a kubelet refused a bound member (`OutOf...`, `NodeAffinity`, `UnexpectedAdmissionError`), and fewer than minMember are left "
+        "(pods of a Job excepted: each eviction would count against its backoffLimit)",
     ),
     Word(word="NoPods", means="none of the recorded pods exists any more, and no seat is held for one that is to come"),
     Word(word="Claimed", means="an older open record names one of its pods"),

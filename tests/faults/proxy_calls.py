@@ -82,8 +82,14 @@ class Call:
 
     @property
     def commits(self) -> bool:
-        """Whether it is one of the writes that a commit is made of."""
-        return self.kind in COMMIT_WRITES and not (self.kind == "record rewrite" and b'"finalizers"' in self.body)
+        """Whether it is one of the writes that a commit is made of: no conditions for people, no finalizer of a record that is over."""
+        match self.kind:
+            case "record rewrite":
+                return b'"finalizers"' not in self.body
+            case "pod status":
+                return b"coterie.dev/Placement" in self.body
+            case _:
+                return self.kind in COMMIT_WRITES
 
     def __str__(self) -> str:
         """Return one line for a log."""

@@ -117,11 +117,15 @@ class Decider:
         seconds = time.perf_counter() - started
         return tuple(Answer(plan=plan, seconds=seconds, seen=seen[plan.gang.key], window=len(plans)) for plan in plans[:held])
 
-    async def reserve(self, gang: Gang, running: Sequence[Gang]) -> Reserved | None:
-        """Choose the seats that the gang gets when pods have ended, see `scheduler.decide.reserve`. Hold the lock."""
+    async def reserve(self, gang: Gang, running: Sequence[Gang], *, beside: Callable[[Snapshot], Snapshot]) -> Reserved | None:
+        """Choose the seats that the gang gets when pods have ended, see `scheduler.decide.reserve`. Hold the lock.
+
+        ``beside`` gives the cluster as it will be when gangs that come first have the seats that are reserved for them.
+        """
+        snapshot = self._cache.snapshot().beside(self._cache.nominated, gang.priority)
         return await asyncio.to_thread(
             reserve,
-            self.view(gang),
+            beside(snapshot),
             gang,
             running,
             may_end=self._cache.snapshot().pods.keys(),

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -22,10 +23,9 @@ from scheduler.service.attempts import Attempts, Look
 from scheduler.service.carrying import Carrier
 from scheduler.service.deciding import Decider
 from scheduler.service.feed import Feed
+from scheduler.service.memory import Memory
 from scheduler.service.outcomes import Outcomes
-from scheduler.service.questions import Questions
 from scheduler.service.reserving import Reservations
-from scheduler.service.shunned import Shunned
 from scheduler.service.telling import Teller, View
 from scheduler.service.window import Windows
 from scheduler.state.cache import ClusterCache
@@ -59,41 +59,18 @@ class Loop:
     ) -> None:
         """Take the parts; ``served`` tells whether a namespace is ours to decide."""
         self.leading = False
+        reservations.nodes, reservations.changed = lambda: feed.nodes, teller.wanted.set
         self._cache = cache
         self._feed = feed
-        self._attempts = attempts
+        self._memory = memory = Memory(attempts=attempts, reservations=reservations)
         self._decider = decider
-        self._reservations = reservations
         self._carrier = carrier
         self._teller = teller
         self._metrics = metrics
         self._served = served
-        reservations.nodes, reservations.changed = lambda: feed.nodes, teller.wanted.set
-        self._questions = Questions()
-        self._shunned = Shunned()
-        self._windows = Windows(
-            decider,
-            attempts,
-            carrier,
-            feed,
-            metrics,
-            questions=self._questions,
-            reservations=reservations,
-            shunned=self._shunned,
-            served=served,
-        )
+        self._windows = windows = Windows(decider, memory, carrier, feed, metrics, served=served)
         self._outcomes = Outcomes(
-            cache=cache,
-            feed=feed,
-            attempts=attempts,
-            questions=self._questions,
-            reservations=reservations,
-            shunned=self._shunned,
-            windows=self._windows,
-            carrier=carrier,
-            teller=teller,
-            metrics=metrics,
-            clock=clock,
+            cache=cache, feed=feed, memory=memory, windows=windows, carrier=carrier, teller=teller, metrics=metrics, clock=clock
         )
         self._clock = clock
         self._calendar = calendar
@@ -173,9 +150,9 @@ class Loop:
         """Decide what comes next, or find seats to reserve; return whether another turn is worth taking at once."""
         look = self._look()
         self._time_out(look)
-        self._reservations.review(self._grouping.gangs)
-        self._questions.update(self._decider.view, look.now)
-        head = self._reservations.candidate(self._queue(), look)
+        self._memory.reservations.review(self._grouping.gangs)
+        self._memory.questions.update(self._decider.view, look.now)
+        head = self._memory.reservations.candidate(self._queue(), look)
         if head is not None:
             await self._reserve(head)
             return True
@@ -193,17 +170,14 @@ class Loop:
     def _regroup(self) -> None:
         """Take in everything that was told, and work out the gangs; after an error in that it is all to be done again."""
         self._feed.drain()
-        if self._grouped and not self._feed.news:
+        busy = self._carrier.busy
+        if self._grouped and not self._feed.news and not self._feed.index.stale(busy):
             return
         self._grouped = False
         self._feed.reindex()
-        for refusal in self._feed.refusals:
-            self._shunned.refuse(refusal.group, refusal.node, self._clock())
+        self._grouping = gangs(self._cache.world(), index=self._feed.index, busy=busy)
+        self._memory.keep(self._grouping, self._feed.refusals, self._clock())
         self._feed.refusals.clear()
-        self._grouping = gangs(self._cache.world(), index=self._feed.index)
-        self._attempts.keep(self._gangs(), self._clock())
-        self._questions.keep(self._attempts.questions())
-        self._reservations.keep(self._grouping.gangs)
         self._grouped = True
         self._teller.wanted.set()
 
@@ -212,7 +186,7 @@ class Loop:
 
     def _queue(self) -> tuple[Gang, ...]:
         """Return the gangs that may get seats reserved, in the order of the queue."""
-        refused = (gang for gang in self._grouping.gangs if self._attempts.refused_since(gang) is not None)
+        refused = (gang for gang in self._grouping.gangs if self._memory.attempts.refused_since(gang) is not None)
         return ordered(gang for gang in refused if self._served(gang.namespace) and not self._carrier.occupied(gang))
 
     def _look(self) -> Look:
@@ -223,11 +197,11 @@ class Loop:
         async with self._decider.lock:
             look, began, found = self._look(), time.perf_counter(), None
             try:
-                found = await self._decider.reserve(gang, tuple(self._gangs()))
+                found = await self._decider.reserve(gang, tuple(self._gangs()), beside=partial(self._memory.reservations.beside, gang))
             except Exception:
                 self._metrics.count("coterie_errors", "decide")
                 logger.exception("looking for seats to reserve for %s failed", gang.key)
-            self._reservations.put(gang, found, look, time.perf_counter() - began)
+            self._memory.reservations.put(gang, found, look, time.perf_counter() - began)
 
     async def _decide(self, chosen: Sequence[Gang]) -> None:
         """Decide one gang or a window; what is placed gets its seats assumed and its commit begun, in the order of the queue."""
@@ -248,7 +222,12 @@ class Loop:
 
     def _time_out(self, look: Look) -> None:
         for gang in self._grouping.gangs:
-            if gang.waiting is None and self._served(gang.namespace) and not self._carrier.occupied(gang) and self._attempts.time_out(gang, look):
+            if (
+                gang.waiting is None
+                and self._served(gang.namespace)
+                and not self._carrier.occupied(gang)
+                and self._memory.attempts.time_out(gang, look)
+            ):
                 self._outcomes.give_back(gang.key)
                 self._metrics.count("coterie_timeouts")
                 self._teller.wanted.set()
@@ -264,7 +243,7 @@ class Loop:
             self._outcomes.give_back(key)
 
     def _let_go(self) -> None:
-        self._reservations.clear()
+        self._memory.reservations.clear()
         if self._carrier.quiet.is_set():
             for key in self._cache.assuming:
                 self._cache.forget(key)
@@ -285,6 +264,6 @@ class Loop:
         if not self.leading:
             return inf
         look = self._look()
-        moments = [self._attempts.wake_at(gang, look) for gang in self._grouping.gangs]
-        reserve = self._reservations.next_look(self._queue(), look)
-        return min([self._questions.next_sweep(), reserve, self._carrier.next_look(), *moments])
+        moments = [self._memory.attempts.wake_at(gang, look) for gang in self._grouping.gangs]
+        reserve = self._memory.reservations.next_look(self._queue(), look)
+        return min([self._memory.questions.next_sweep(), reserve, self._carrier.next_look(), *moments])

@@ -10,13 +10,12 @@ from math import inf
 
 from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
 from scheduler.metrics import Metrics
-from scheduler.service.attempts import Attempts, Look
+from scheduler.service.attempts import Look
 from scheduler.service.carrying import Carrier
 from scheduler.service.deciding import Answer
 from scheduler.service.feed import Feed
-from scheduler.service.questions import Question, Questions, gained
-from scheduler.service.reserving import Reservations
-from scheduler.service.shunned import Shunned
+from scheduler.service.memory import Memory
+from scheduler.service.questions import Question, gained
 from scheduler.service.telling import Teller
 from scheduler.service.window import Windows
 from scheduler.state.cache import ClusterCache
@@ -36,10 +35,7 @@ class Outcomes:
 
     cache: ClusterCache
     feed: Feed
-    attempts: Attempts
-    questions: Questions
-    reservations: Reservations
-    shunned: Shunned
+    memory: Memory
     windows: Windows
     carrier: Carrier
     teller: Teller
@@ -50,7 +46,7 @@ class Outcomes:
         """Remember an answer to a question of that moment; begin to carry it out. ``without``: nodes that were not proposed, and until when."""
         plan = answer.plan
         if isinstance(plan, Placed) and (gained(plan) or not plan.gang.pending):
-            self.attempts.answered(plan, look)
+            self.memory.attempts.answered(plan, look)
             if plan.gang.pending:
                 self._carry(plan)
         else:
@@ -61,14 +57,14 @@ class Outcomes:
 
     def alike(self, question: Question, plan: Unplaced, look: Look) -> None:
         """Remember the answer to a gang that another one was given already."""
-        self.attempts.answered(self.reservations.told(plan), look, question=question)
+        self.memory.attempts.answered(self.memory.reservations.told(plan), look, question=question)
         self.teller.wanted.set()
 
     def bug(self, gang: Gang, bug: Exception) -> None:
         """Take in that a gang could not be decided."""
         self.metrics.count("coterie_errors", "decide")
         logger.error("deciding %s failed", gang.key, exc_info=bug, extra={"fields": {"gang": gang.key}})
-        self.attempts.failed(gang.key, self.clock(), f"The gang could not be decided because of an error in the scheduler: {bug!r:.200}")
+        self.memory.attempts.failed(gang.key, self.clock(), f"The gang could not be decided because of an error in the scheduler: {bug!r:.200}")
         self.teller.wanted.set()
 
     def give_back(self, key: GangKey) -> None:
@@ -80,10 +76,10 @@ class Outcomes:
     def _remember(self, answer: Answer, look: Look, without: Mapping[NodeName, float]) -> None:
         plan, question = answer.plan, None
         if isinstance(plan, Placed) or plan.status not in _NO_QUESTION:
-            lane = self.reservations.lane(plan.gang)
-            question = self.questions.refused(plan, answer.seen, look.now, without=without, held=lane)
-        told = self.reservations.told(plan) if isinstance(plan, Unplaced) and plan.status == "INFEASIBLE" else plan
-        self.attempts.answered(told, look, question=question, final=True, look_again=min(without.values(), default=inf))
+            lane = self.memory.reservations.lane(plan.gang)
+            question = self.memory.questions.refused(plan, answer.seen, look.now, without=without, held=lane)
+        told = self.memory.reservations.told(plan) if isinstance(plan, Unplaced) and plan.status == "INFEASIBLE" else plan
+        self.memory.attempts.answered(told, look, question=question, final=True, look_again=min(without.values(), default=inf))
 
     def _carry(self, plan: Placed) -> None:
         """Count the seats as taken and begin the commit; an error in that costs this gang a pause and nobody a seat."""
@@ -100,31 +96,31 @@ class Outcomes:
         gang, now = plan.gang, self.clock()
         match outcome:
             case Bound() | Committed():
-                self.attempts.succeeded(gang.key)
+                self.memory.attempts.succeeded(gang.key)
                 self.teller.bound(plan, self.cache.world(), bound=sum(seat.state == "bound" for seat in outcome.seats))
                 self._measure(plan, now)
             case Partly():
                 failed = "; ".join(f"{seat.seat.pod}: {seat.message or seat.state}" for seat in outcome.failed)
-                self.attempts.failed(gang.key, now, f"{len(outcome.failed)} of {len(outcome.seats)} members could not be bound: {failed}")
+                self.memory.attempts.failed(gang.key, now, f"{len(outcome.failed)} of {len(outcome.seats)} members could not be bound: {failed}")
                 if outcome.record is None:
                     self.give_back(gang.key)
                 self._refused_by_nodes(gang, outcome, now)
             case Refused(reason="TooLarge", message=message):
                 self.give_back(gang.key)
-                self.attempts.answered(_unsupported(gang, message), Look(now=now, calendar=0.0), final=True)
+                self.memory.attempts.answered(_unsupported(gang, message), Look(now=now, calendar=0.0), final=True)
             case Refused(message=message):
                 self.give_back(gang.key)
-                self.attempts.failed(gang.key, now, f"The commit was refused: {message}")
+                self.memory.attempts.failed(gang.key, now, f"The commit was refused: {message}")
             case None:
                 self.give_back(gang.key)
-                self.attempts.failed(gang.key, now, "The commit failed because of an error in the scheduler; its log has the details.")
+                self.memory.attempts.failed(gang.key, now, "The commit failed because of an error in the scheduler; its log has the details.")
         self.teller.wanted.set()
 
     def _refused_by_nodes(self, gang: Gang, outcome: Partly, now: float) -> None:
         group = self.windows.group(gang)
         for seated in outcome.failed:
             if seated.state == "refused" and group is not None:
-                self.shunned.refuse(group, seated.seat.node, now)
+                self.memory.shunned.refuse(group, seated.seat.node, now)
 
     def _measure(self, plan: Placed, now: float) -> None:
         """Observe how long it took from the moment when the last member was seen."""

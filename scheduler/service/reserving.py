@@ -66,6 +66,7 @@ class Reservations:
     metrics: Metrics
     after: float
     """Seconds that a gang is refused before seats are reserved for it; 0: never."""
+    rest: float = REST
     nodes: Callable[[], int] = lambda: 0
     """Rises with every change of a node; set by the loop, as is the next one."""
     changed: Callable[[], None] = lambda: None
@@ -81,6 +82,12 @@ class Reservations:
     def lane(self, gang: Gang) -> tuple[GangKey, ...]:
         """Return the gangs whose reservations are kept from a gang."""
         return tuple(one.reserved.gang.key for one in self._before(gang))
+
+    def beside(self, gang: Gang, snapshot: Snapshot) -> Snapshot:
+        """Return the cluster as it will be when the gangs before this one have the seats that are reserved for them."""
+        for one in self._before(gang):
+            snapshot = snapshot.without(one.reserved.ending & snapshot.pods.keys()).with_plan(one.reserved.plan)
+        return snapshot
 
     def review(self, gangs: Iterable[Gang]) -> None:
         """Give back what is not needed or not possible any more; ``gangs`` are those that wait for a decision."""
@@ -115,7 +122,7 @@ class Reservations:
 
     def put(self, gang: Gang, found: Reserved | None, look: Look, seconds: float) -> None:
         """Take in what a search found that took so long."""
-        self._rest_until = look.now + REST * seconds
+        self._rest_until = look.now + self.rest * seconds
         if found is None:
             self._vain[gang.key] = _Vain(key=self._question(gang), nodes=self.nodes(), until=look.now + AGAIN_SECONDS)
             return

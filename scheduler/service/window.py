@@ -15,13 +15,13 @@ from typing import Final
 from scheduler.decide.queue import ordered
 from scheduler.kube.group.groups import Grouping, GroupRef
 from scheduler.metrics import Metrics
-from scheduler.service.attempts import Attempts, Look
+from scheduler.service.attempts import Look
 from scheduler.service.carrying import Carrier
 from scheduler.service.deciding import Answer, Decider
 from scheduler.service.feed import Feed
-from scheduler.service.questions import Question, Questions
-from scheduler.service.reserving import Reservations
-from scheduler.service.shunned import Shunned, keeper
+from scheduler.service.memory import Memory
+from scheduler.service.questions import Question
+from scheduler.service.shunned import keeper
 from scheduler.state.gang import Gang
 from scheduler.state.ids import GangKey, NodeName
 from scheduler.state.plan import Unplaced
@@ -38,25 +38,19 @@ class Windows:
     def __init__(
         self,
         decider: Decider,
-        attempts: Attempts,
+        memory: Memory,
         carrier: Carrier,
         feed: Feed,
         metrics: Metrics,
         *,
-        questions: Questions,
-        reservations: Reservations,
-        shunned: Shunned,
         served: Callable[[str], bool],
     ) -> None:
         """Choose among gangs of namespaces that are ``served``."""
         self._decider = decider
-        self._attempts = attempts
+        self._memory = memory
         self._carrier = carrier
         self._feed = feed
         self._metrics = metrics
-        self._questions = questions
-        self._reservations = reservations
-        self._shunned = shunned
         self._served = served
         self._singly: frozenset[GangKey] = frozenset()
         """Gangs whose window did not hold: each is decided alone next time."""
@@ -100,24 +94,24 @@ class Windows:
 
     def refused(self, gang: Gang, now: float) -> Mapping[NodeName, float]:
         """Return the nodes that are not to be proposed to the gang, and until when."""
-        return self._shunned.of(self.group(gang), now)
+        return self._memory.shunned.of(self.group(gang), now)
 
     def _joins(self, gang: Gang, first: Gang, look: Look) -> bool:
         """Whether a gang may be decided together with the first one: it sees the same cluster."""
         if gang.key in self._singly or gang.priority != first.priority or self.refused(gang, look.now):
             return False
-        return gang is first or self._reservations.lane(gang) == self._reservations.lane(first)
+        return gang is first or self._memory.reservations.lane(gang) == self._memory.reservations.lane(first)
 
     def _same(self, gang: Gang, look: Look) -> tuple[Question, Unplaced] | None:
-        without, lane = self.refused(gang, look.now), self._reservations.lane(gang)
-        return self._questions.same(gang, self._decider.view(gang), without=without, held=lane)
+        without, lane = self.refused(gang, look.now), self._memory.reservations.lane(gang)
+        return self._memory.questions.same(gang, self._decider.view(gang), without=without, held=lane)
 
     def _ready(self, gang: Gang, look: Look) -> bool:
-        return gang.waiting is None and self._served(gang.namespace) and self._attempts.due(gang, look)
+        return gang.waiting is None and self._served(gang.namespace) and self._memory.attempts.due(gang, look)
 
     def _unreviewed(self, grouping: Grouping, look: Look) -> Iterator[Gang]:
         """Yield gangs that were bound before we came and whose PodGroup wants its cost."""
         for gang in grouping.settled:
-            attempt = self._attempts.of(gang.key)
+            attempt = self._memory.attempts.of(gang.key)
             if gang.pod_group is not None and attempt is not None and attempt.plan is None and self._ready(gang, look):
                 yield gang

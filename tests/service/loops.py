@@ -103,7 +103,7 @@ class World:
         attempts = Attempts(BackoffConfig(), seed=1)
         self.attempts = attempts
         self.feed = feed = Feed(cache, Index(), self.queue, self.metrics)
-        self.reservations = reservations = Reservations(cache=cache, attempts=attempts, metrics=self.metrics, after=reserve_after)
+        self.reservations = reservations = Reservations(cache=cache, attempts=attempts, metrics=self.metrics, after=reserve_after, rest=0)
         decider = Decider(cache, solver, budget or Budget(), drain=feed.drain, joint=joint, reserved=reservations.pods)
 
         async def replan(gang: Gang) -> Plan:
@@ -130,6 +130,7 @@ class World:
             source = {Node: "nodes", Pod: "pods", PodGroup: "podgroups"}[type(value)]
             namespace = "" if isinstance(value, Node) else value.namespace
             self.queue.put_nowait(Put(id=Id(source=source, namespace=namespace, name=value.name, uid=value.uid), value=value))
+        self.feed.wake.set()
 
     def attempt(self, name: str) -> Attempt:
         """Return what is remembered about a gang."""
@@ -141,6 +142,16 @@ class World:
 
     def remove(self, value: Pod) -> None:
         self.queue.put_nowait(Removed(id=Id(source="pods", namespace=value.namespace, name=value.name, uid=value.uid)))
+        self.feed.wake.set()
+
+    async def quiet(self) -> None:
+        """Wait until no turn is taken for a while; somebody else runs the loop."""
+        calm = 0
+        async with asyncio.timeout(20):
+            while calm < 4:
+                await asyncio.sleep(0.02)
+                idle = self.loop._turned is None and self.queue.empty()  # noqa: SLF001 - there is no other way to know
+                calm = calm + 1 if idle and not self.feed.wake.is_set() else 0
 
     async def until(self, decisions: int) -> None:
         """Take turns until so many decisions were told, and a moment longer."""

@@ -1,0 +1,31 @@
+"""What the loop remembers between two turns, in one bundle: attempts, questions, reservations, nodes that refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from scheduler.kube.group.groups import Grouping
+from scheduler.service.attempts import Attempts
+from scheduler.service.feed import Refusal
+from scheduler.service.questions import Questions
+from scheduler.service.reserving import Reservations
+from scheduler.service.shunned import Shunned
+
+
+@dataclass(kw_only=True, eq=False)
+class Memory:
+    """The memories; each is its own module."""
+
+    attempts: Attempts
+    reservations: Reservations
+    questions: Questions = field(default_factory=Questions)
+    shunned: Shunned = field(default_factory=Shunned)
+
+    def keep(self, grouping: Grouping, refusals: Sequence[Refusal], now: float) -> None:
+        """Take in what there is now: what is gone is forgotten, and which nodes refused is noted."""
+        for refusal in refusals:
+            self.shunned.refuse(refusal.group, refusal.node, now)
+        self.attempts.keep((*grouping.gangs, *grouping.settled), now)
+        self.questions.keep(self.attempts.questions())
+        self.reservations.keep(grouping.gangs)

@@ -77,8 +77,9 @@ class Carrier:
         if gang.key in self.busy:
             return True
         self._seats.update(self._cache.records)
-        record = self._cache.records.get(self.record_key(gang)) if len(gang.members) > 1 else None
-        if record is not None and record.open:
+        key = self.record_key(gang)
+        record = self._cache.records.get(key) if len(gang.members) > 1 else None
+        if record is not None and (record.open or key in self._held or key in self._refused):
             return True
         if any(self._seats.holder(gang.namespace, member.pod.name) is not None for member in gang.members):
             return True
@@ -98,6 +99,7 @@ class Carrier:
     def due(self, gangs: Iterable[Gang], *, namespaces: Callable[[str], bool]) -> dict[RecordKey, Gang | None]:
         """Return the records that want a look now, with their gangs: something about them changed, or it is time again."""
         self._take_refused()
+        self._refused = {key: uids for key, uids in self._refused.items() if key in self._cache.records}
         wanting = {
             key: record
             for key, record in self._cache.records.items()

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from scheduler.kube.bindings.judge import Verdict, judge
-from scheduler.state.gang import Gang, Member
+from scheduler.state.gang import Demand, Gang, Member
 from scheduler.state.ids import NodeName, PodUid
-from scheduler.state.objects import Node, Pod
+from scheduler.state.objects import Node, Pod, Taint, Toleration
 from scheduler.state.record import Record, RecordSeat
-from tests.builders import gang, node, pod, snapshot
+from tests.builders import gang, node, pod, shape, snapshot
 
 NODES = (node("n0"), node("n1"), node("n2", unschedulable=True))
 
@@ -78,6 +78,54 @@ IMPOSSIBLE = [
 def test_a_seat_that_became_impossible_supersedes_the_record_and_says_why(nodes: tuple[str, ...], pods: tuple[Pod, ...], why: str) -> None:
     verdict = judged(record(*nodes), *pods)
     assert (verdict.action, verdict.why) == ("supersede", why)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"taints": (Taint(key="gone", effect="NoSchedule"),)}, "TaintToleration: untolerated taint {gone: }"),
+        ({"taints": (Taint(key="gone", value="now", effect="NoExecute"),)}, "TaintToleration: untolerated taint {gone: now}"),
+        ({"labels": {"pool": "b"}}, "NodeAffinity: node(s) didn't match Pod's node affinity/selector"),
+    ],
+    ids=["NoSchedule", "NoExecute", "label of the selector"],
+)
+def test_a_node_that_a_check_refuses_by_now_supersedes_the_record_for_members_that_are_not_bound(changes: dict[str, object], why: str) -> None:
+    looks = shape(gpus=4, node_selector=(("pool", "a"),))
+    nodes = tuple(replace(n, labels={**n.labels, "pool": "a"}) for n in (NODES[0], NODES[1]))
+    pods = [replace(member(n), shape=looks) for n in range(2)]
+    assert judged(record("n0", "n1"), *pods, nodes=nodes).action == "forward"
+    after = (nodes[0], replace(nodes[1], **{"labels": nodes[1].labels, **changes}))  # type: ignore[arg-type] # fields of a node
+    verdict = judged(record("n0", "n1"), *pods, nodes=after)
+    assert (verdict.action, verdict.why) == ("supersede", f"the node n1 does not take the pod train-1 any more: {why}")
+    running = replace(pods[1], node=NodeName("n1"), phase="Running")
+    assert judged(record("n0", "n1"), pods[0], running, nodes=after).action == "forward", "a member that is bound runs where it runs"
+
+
+def test_a_taint_that_the_pod_tolerates_and_one_that_only_asks_change_nothing() -> None:
+    looks = shape(gpus=4, tolerations=(Toleration(key="maintenance", operator="Exists"),))
+    taints = (Taint(key="maintenance", effect="NoSchedule"), Taint(key="other", effect="PreferNoSchedule"))
+    pods = [replace(member(n), shape=looks) for n in range(2)]
+    assert judged(record("n0", "n1"), *pods, nodes=(NODES[0], replace(NODES[1], taints=taints))).action == "forward"
+
+
+def test_a_label_that_changed_supersedes_the_record_only_where_a_required_level_is_torn_by_it() -> None:
+    seats = tuple(replace(seat, domains={"rack": "r1"}) for seat in record("n0", "n1").seats)
+    what = replace(record("n0", "n1"), seats=seats)
+    plain = of(member(0), member(1))
+    bound_one = of(member(0, on="n0"), member(1))
+    torn = (node("n0", rack="r1"), node("n1", rack="r2"))
+    needs = replace(plain, demand=Demand(required="rack"))
+    assert judged(what, member(0), member(1), of_gang=needs, nodes=(node("n0", rack="r1"), node("n1", rack="r1"))).action == "forward"
+    assert judged(what, member(0), member(1), of_gang=needs, nodes=(node("n0", rack="r9"), node("n1", rack="r9"))).action == "forward", "still one"
+    assert judged(what, member(0), member(1), of_gang=plain, nodes=torn).action == "forward", "nobody requires it"
+    for found in (needs, replace(bound_one, demand=Demand(required="rack"))):
+        verdict = judged(what, *(m.pod for m in found.members), of_gang=found, nodes=torn)
+        assert (verdict.action, verdict.why) == (
+            "supersede",
+            "the members that the record puts into rack r1 do not lie in one rack any more: n0 in r1, n1 in r2",
+        )
+    whole = replace(of(member(0, on="n0"), member(1, on="n1")), demand=Demand(required="rack"))
+    assert judged(what, member(0, on="n0"), member(1, on="n1"), of_gang=whole, nodes=torn).action == "forward", "all are bound"
 
 
 def test_room_that_others_took_meanwhile_is_counted() -> None:

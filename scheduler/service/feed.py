@@ -44,6 +44,7 @@ class Feed:
         """Take events from this queue; ``clock`` is monotonic."""
         self.index = index
         """The groups of all pods; another object after a bug."""
+        index.on_bug = self._bug
         self.nodes = 0
         """Rises with every change of a node that a decision can see."""
         self.news = False
@@ -107,6 +108,7 @@ class Feed:
     def _rebuild(self) -> None:
         world = self._cache.world()
         self.index = Index(scheduler_name=self.index.scheduler_name)
+        self.index.on_bug = self._bug
         for uid in world.pods:
             pod = self._cache.pod(uid)
             if pod is not None:
@@ -114,6 +116,10 @@ class Feed:
                     self.index.apply(pod, world)
                 except Exception:
                     logger.exception("the group of pod %s cannot be found; it is left out", pod.key)
+
+    def _bug(self, group: GroupRef, bug: Exception) -> None:
+        self._metrics.count("coterie_errors", "group")
+        logger.error("the gang of %s %s/%s cannot be made", group.kind, group.namespace, group.name, exc_info=bug)
 
     def put_record(self, record: Record, source: str) -> None:
         """Take in a record that we have just written, so that nothing is decided on its former self."""

@@ -141,6 +141,14 @@ REASONS: tuple[Reason, ...] = (
         remedy="Correct the field that the message names.",
     ),
     Reason(
+        code="SchedulerError",
+        status="WAITING",
+        of="gang",
+        retry=True,
+        meaning="An error in the scheduler keeps it from understanding the group, from deciding the gang or from binding it; others go on.",
+        remedy="The scheduler's log has the details. It tries again by itself; after a change of the group's objects at once.",
+    ),
+    Reason(
         code="Gated",
         status="WAITING",
         of="moment",

@@ -5,12 +5,13 @@ What a group is stands in `scheduler.kube.group.workloads`, how one becomes a ga
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from scheduler.kube.group import names
-from scheduler.kube.group.assemble import Setting, make
+from scheduler.kube.group.assemble import Made, Setting, make
+from scheduler.kube.group.broken import broken
 from scheduler.kube.group.groups import Grouping, GroupRef
 from scheduler.kube.group.owners import WorkloadKey, reads
 from scheduler.kube.group.podgroups import nobody_joined, pod_group_status
@@ -39,6 +40,8 @@ class Index:
     def __init__(self, *, scheduler_name: str | None = names.SCHEDULER_NAME, lone: Collection[PodUid] = frozenset()) -> None:
         """Begin empty; ``scheduler_name`` and ``lone`` as in `gangs`."""
         self.scheduler_name = scheduler_name
+        self.on_bug: Callable[[GroupRef, Exception], None] | None = None
+        """Told of a bug about one group, whose gang waits then; ``None``: bugs are raised."""
         self._lone = lone
         self._ref: dict[PodUid, GroupRef] = {}
         self._members: dict[GroupRef, dict[PodUid, Pod]] = {}
@@ -124,9 +127,18 @@ class Index:
         for ref in self._dirty - later:
             pods = self._members.get(ref)
             wanted = pods is not None and self._wanted(ref, pods.values(), setting)
-            self._results.put(ref, make(ref, tuple(pods.values()), setting) if pods and wanted else None)
+            self._results.put(ref, self._make(ref, tuple(pods.values()), setting) if pods and wanted else None)
         self._dirty = later
         return self._results.grouping(setting, self._joining)
+
+    def _make(self, ref: GroupRef, pods: tuple[Pod, ...], setting: Setting) -> Made:
+        try:
+            return make(ref, pods, setting)
+        except Exception as bug:
+            if self.on_bug is None:
+                raise
+            self.on_bug(ref, bug)
+            return broken(ref, pods, bug)
 
     def _is_busy(self, ref: GroupRef, busy: Collection[GangKey]) -> bool:
         made = self._results.made.get(ref)

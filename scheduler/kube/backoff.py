@@ -16,7 +16,8 @@ class Backoff:
         self._first = first
         self._most = most
         self._failures = 0
-        self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
+        self._seed = seed
+        self._chance: random.Random | None = None
 
     def reset(self) -> None:
         """Begin anew after a success."""
@@ -26,8 +27,10 @@ class Backoff:
         """Return the next pause; never shorter than what the server asked for (Retry-After)."""
         pause = min(self._most, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        return max(asked or 0.0, pause * self._random.uniform(*SPREAD))
+        return max(asked or 0.0, pause * self.between(*SPREAD))
 
     def between(self, least: float, most: float) -> float:
         """Return a moment by chance between two."""
-        return self._random.uniform(least, most)
+        if self._chance is None:  # made when it is needed: seeding costs as much as half a bind, and most calls succeed at once
+            self._chance = random.Random(self._seed)  # noqa: S311 - jitter, not a secret
+        return self._chance.uniform(least, most)

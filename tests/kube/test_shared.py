@@ -52,3 +52,27 @@ def test_what_is_shared_can_be_forgotten() -> None:
     shared.forget()
     assert wire.pod(raw("a")) == one
     assert wire.pod(raw("a")).shape is not one.shape
+
+
+def test_a_spec_is_read_once_and_one_that_differs_anywhere_that_counts_is_read_anew() -> None:
+    shared.forget()
+    first = wire.pod(raw("a"))
+    changes: list[tuple[str, object, bool]] = [
+        ("nodeName", "other", True),
+        ("priority", 7, True),
+        ("schedulingGates", [{"name": "wait"}], True),
+        ("tolerations", [], False),
+        ("nodeSelector", {"a": "b"}, False),
+        ("hostNetwork", True, True),
+        ("overhead", {"cpu": "1"}, False),
+        ("overhead", {"cpu": 2}, False),
+    ]
+    for field, value, same in changes:
+        pod = raw("b")
+        spec = pod["spec"]
+        assert isinstance(spec, dict)
+        spec[field] = value
+        found = wire.pod(pod).shape
+        assert (found == first.shape) is same, field
+        shared.forget()
+        assert found == wire.pod(pod).shape, field

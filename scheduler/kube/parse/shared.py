@@ -5,13 +5,14 @@ What is kept here is bounded: a table that is full begins anew, and values that 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, TypeVar
 
 from scheduler.state.objects import Ref, Shape
 from scheduler.state.resources import Resources
 
 H = TypeVar("H", bound=Hashable)
+V = TypeVar("V")
 
 _MOST: Final = 4096
 _MOST_NAMES: Final = 2**17
@@ -57,15 +58,38 @@ class SharedMaps:
         self._known.clear()
 
 
+class Made(Generic[H, V]):
+    """Remembers what was made of up to ``most`` values."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        """Begin without values."""
+        self._most = most
+        self._known: dict[H, V] = {}
+
+    def of(self, key: H, make: Callable[[], V]) -> V:
+        """Return what was made of an equal key, else make it; what ``make`` raises is raised."""
+        if key not in self._known:
+            if len(self._known) >= self._most:
+                self._known.clear()
+            self._known[key] = make()
+        return self._known[key]
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._known.clear()
+
+
 SHAPES: Final[Shared[Shape]] = Shared()
 VECTORS: Final[Shared[Resources]] = Shared()
 OWNERS: Final[Shared[Ref]] = Shared()
 MAPS: Final = SharedMaps()
+OF_SPECS: Final[Made[tuple[bytes, str | None], Shape]] = Made()
+"""Shapes by what a pod's spec says, and the node that a planned pod names."""
 NAMES: Final[Shared[str]] = Shared(_MOST_NAMES)
 """Names that many objects say: nodes and namespaces."""
 
 
 def forget() -> None:
     """Let every table begin anew, so that a measurement counts what is shared, too."""
-    for table in (SHAPES, VECTORS, OWNERS, MAPS, NAMES):
+    for table in (SHAPES, VECTORS, OWNERS, MAPS, OF_SPECS, NAMES):
         table.forget()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, Required
 
 from pydantic import TypeAdapter, with_config
+from pydantic_core import to_json
 from typing_extensions import TypedDict  # pydantic needs this one below Python 3.12
 
 from scheduler.kube.parse import shared
@@ -31,6 +32,8 @@ class _PriorityClass(TypedDict, total=False):
     globalDefault: bool | None
 
 
+_SHAPELESS: Final = frozenset({"nodeName", "schedulerName", "priority", "priorityClassName", "schedulingGates", "schedulingGroup"})
+"""Fields of a pod's spec that say nothing about its shape, and differ among pods of one workload or change while a pod lives."""
 _NODE: Final = TypeAdapter(NodeFields)
 _POD: Final = TypeAdapter(PodFields)
 _PRIORITY_CLASS: Final = TypeAdapter(_PriorityClass)
@@ -97,7 +100,7 @@ def _pod(fields: PodFields, *, strict: bool, planned: bool, namespace: str) -> P
     spec: PodSpecFields = fields.get("spec") or {}
     status: PodStatusFields = fields.get("status") or {}
     named = NodeName(shared.NAMES.one(name)) if (name := spec.get("nodeName")) else None
-    form = shared.SHAPES.one(shape(spec, node_name=named if planned else None))
+    form = _shape(spec, named if planned else None)
     nominated = status.get("nominatedNodeName")
     found = Pod(
         namespace=shared.NAMES.one(about.namespace),
@@ -123,6 +126,15 @@ def _pod(fields: PodFields, *, strict: bool, planned: bool, namespace: str) -> P
         reason=status.get("reason") or "",
     )
     return replace(found, repels=repels(spec, about.namespace)) if found.node is not None and spec.get("affinity") else found
+
+
+def _shape(spec: PodSpecFields, node_name: NodeName | None) -> Shape:
+    """Return the shape of a pod; the pods of a workload say the same, and it is worked out once."""
+    try:
+        said = to_json({key: value for key, value in spec.items() if key not in _SHAPELESS}, inf_nan_mode="constants")
+    except ValueError:  # text that no server sends, from a file: half of a surrogate pair, say
+        return shared.SHAPES.one(shape(spec, node_name=node_name))
+    return shared.OF_SPECS.of((said, node_name), lambda: shared.SHAPES.one(shape(spec, node_name=node_name)))
 
 
 def _ready(status: PodStatusFields) -> bool:

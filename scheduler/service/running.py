@@ -40,6 +40,7 @@ from scheduler.solve.solver import Budget, Solver
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
 from scheduler.state.plan import Plan
+from scheduler.state.problems import BadInput
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +230,10 @@ async def _fresh_records(parts: Parts, keeping: asyncio.Task[None]) -> bool:
     while not keeping.done():
         try:
             for raw in await objects(parts.api, row):
-                parts.feed.put_record(placement(raw), SOURCE)
+                try:
+                    parts.feed.put_record(placement(raw), SOURCE)
+                except BadInput as unusable:  # the watch tells of it as well; its gang is not bound beside it
+                    logger.warning("a commit record cannot be used: %s", unusable)
         except ApiError as error:
             logger.warning("the commit records cannot be read, trying again: %s", error)
             await asyncio.sleep(RETRY_SECONDS)

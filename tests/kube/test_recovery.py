@@ -11,7 +11,7 @@ from scheduler.kube.bindings.judge import kubelet_refused
 from scheduler.kube.bindings.outcomes import Recovered, Released, Stuck
 from scheduler.kube.bindings.records import body, new_record, record_name, seats_of
 from scheduler.kube.bindings.recover import Recovery
-from scheduler.kube.errors import TooMany
+from scheduler.kube.errors import TooMany, Unreachable
 from scheduler.kube.group import names
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang, Member
@@ -402,6 +402,24 @@ async def test_a_settled_record_is_not_reopened_by_a_late_word_of_a_former_leade
     await Committer(scene.memory.api, scene.lease).settler.released(stale, bound=0, message="late")
     assert scene.record == before
     assert record_name(scene.gang(cache)) == before.name
+
+
+async def test_a_record_whose_answer_was_lost_and_that_the_next_leader_has_settled_stays_settled() -> None:
+    scene = Scene(size=2)
+    planned = scene.planned("n0", "n1")
+
+    def lost(method: str, path: str) -> None:
+        if (method, path) == ("POST", RECORDS) and not scene.memory.records():
+            made = scene.commit_then_die("n0", "n1")
+            raw = scene.memory.objects[f"{RECORDS}/{made.name}"]
+            raw["metadata"]["annotations"]["coterie.dev/written-by"] = "coterie-0/3"
+            raw["status"] = {"phase": "Bound", "bound": 2, "observedEpoch": 1}
+            scene.lease.leads = False
+            raise Unreachable("no answer")
+
+    scene.memory.before = lost
+    await Committer(scene.memory.api, scene.lease).commit(planned)
+    assert (scene.record.phase, scene.record.bound, scene.record.open) == ("Bound", 2, False)
 
 
 def test_a_pod_counts_as_refused_only_by_the_words_of_a_kubelet() -> None:

@@ -111,6 +111,8 @@ class Committer:
         """Write how far the record is carried out. That waits for the binds of other gangs, but not for long."""
         if isinstance(outcome, Refused) or outcome.record is None:
             return outcome
+        if not isinstance(outcome, Bound) and not self.leading():
+            return outcome  # who leads now knows better how far it is
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BEHIND_SECONDS):
                 await self._calm.wait()

@@ -107,8 +107,8 @@ class Settler:
 
     async def _status(self, record: Record, *, phase: Phase, bound: int, settled: bool, reason: str, message: str) -> Record:
         wanted = replace(record, phase=phase, bound=bound, message=message, observed_epoch=record.epoch if settled else record.observed_epoch)
-        if wanted == record:
-            return record  # the same words were written before
+        if wanted == record or not record.open:
+            return record  # the same words were written before, or somebody else has settled it
         condition = {"type": CONDITION, "status": "True" if phase == "Bound" else "False", "reason": reason, "message": message}
         status = {
             "phase": phase,

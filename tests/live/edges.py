@@ -99,11 +99,11 @@ def make_pod(admin: Admin, namespace: str, name: str, *, group: str = "", gpus: 
     return admin.create(f"/api/v1/namespaces/{namespace}/pods", pod)
 
 
-def make_gang(admin: Admin, namespace: str, name: str, size: int, *, gpus: int = 1) -> None:
-    """Create a PodGroup and its pods."""
+def make_gang(admin: Admin, namespace: str, name: str, size: int, *, gpus: int = 1, pods: bool = True) -> None:
+    """Create a PodGroup and, where no controller does it, its pods."""
     group = {"apiVersion": "scheduling.run.ai/v1", "kind": "PodGroup", "metadata": {"name": name}, "spec": {"minMember": size}}
     admin.create(f"/apis/scheduling.run.ai/v1/namespaces/{namespace}/podgroups", group)
-    for number in range(size):
+    for number in range(size if pods else 0):
         make_pod(admin, namespace, f"{name}-{number}", group=name, gpus=gpus)
 
 

@@ -7,11 +7,12 @@ import pytest
 from scheduler.kube.bindings.bind import Binder
 from scheduler.kube.bindings.commit import Bound, Committed
 from scheduler.kube.bindings.records import record_name
-from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, has_open_record
+from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, Stuck, has_open_record
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
 from scheduler.state.record import Record
-from tests.controlplane.nodes import remove_nodes
+from tests.controlplane.admin import Object
+from tests.controlplane.nodes import GPU, remove_nodes
 from tests.live.edges import Scene, leader_worker_set, make_gang, nodes_of, placements, plan, replanner, see, the_gang, write
 
 pytestmark = pytest.mark.live
@@ -128,6 +129,64 @@ async def test_a_record_outlives_its_owner_until_it_is_settled_and_is_then_let_g
     await see(scene.follower, replace(record, observed_epoch=1))
     assert isinstance((await recover(scene))[record.key], Closed)
     scene.admin.wait(lambda: not placements(scene.admin, scene.place), what="the record gone")
+
+
+# --- groups that their controllers make anew
+
+
+def stateful_set(*, replicas: int) -> Object:
+    """Return a StatefulSet whose pods are ours and join the PodGroup ``train``."""
+    labels = {"app": "train", "coterie.dev/pod-group": "train"}
+    container = {"name": "main", "image": "registry.test/none", "resources": {"limits": {GPU: "1"}}}
+    template = {"schedulerName": "coterie", "containers": [container], "terminationGracePeriodSeconds": 0}
+    spec = {
+        "replicas": replicas,
+        "serviceName": "train",
+        "podManagementPolicy": "Parallel",
+        "selector": {"matchLabels": {"app": "train"}},
+        "template": {"metadata": {"labels": labels}, "spec": template},
+    }
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "train"}, "spec": spec}
+
+
+def budget(*, least: int) -> Object:
+    spec = {"minAvailable": least, "selector": {"matchLabels": {"app": "train"}}}
+    return {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "train"}, "spec": spec}
+
+
+async def test_a_half_bound_group_that_fits_nowhere_is_evicted_as_a_whole_as_soon_as_its_budget_allows_it(scene: Scene) -> None:
+    make_gang(scene.admin, scene.place, "train", 3, pods=False)
+    scene.admin.apply(stateful_set(replicas=3), namespace=scene.place)
+    scene.admin.apply(budget(least=2), namespace=scene.place)
+    gang = await the_gang(scene.follower, scene.place, 3)
+    record = await write(scene.api, plan(gang, [scene.nodes[0], scene.nodes[1], "no-such-node"]))
+    for number in range(2):
+        assert (await Binder(scene.api).bind(gang.members[number].pod, record.seats[number], record)).state == "bound"
+    await see(scene.follower, record)
+    await scene.follower.until(lambda: any(len(g.fixed) == 2 for g in scene.follower.gangs(scene.place)))
+    refused = (await recover(scene))[record.key]
+    assert isinstance(refused, Stuck)
+    status = placements(scene.admin, scene.place)[0]["status"]
+    assert (status["phase"], status["conditions"][0]["reason"], status["bound"]) == ("Releasing", "EvictionRefused", 2)
+    assert "a disruption budget forbids it for now" in status["conditions"][0]["message"]
+    scene.admin.delete(f"/apis/policy/v1/namespaces/{scene.place}/poddisruptionbudgets/train")
+    await see(scene.follower, refused.record)
+    await scene.follower.until(lambda: (found := scene.follower.record(gang)) is not None and found.phase == "Releasing")
+    assert isinstance((await recover(scene))[record.key], Released)
+    anew = [g for g in await _whole(scene, gang) if not g.fixed]
+    assert len(anew) == 1
+    assert placements(scene.admin, scene.place)[0]["status"]["conditions"][0]["reason"] == "Evicted"
+
+
+async def _whole(scene: Scene, former: Gang) -> list[Gang]:
+    """Wait for three members of which none was bound before."""
+    gone = {m.pod.uid for m in former.members[:2]}
+
+    def found() -> list[Gang]:
+        return [g for g in scene.follower.gangs(scene.place) if len(g.members) == 3 and not {m.pod.uid for m in g.members} & gone]
+
+    await scene.follower.until(found, seconds=20)
+    return found()
 
 
 # --- LeaderWorkerSet

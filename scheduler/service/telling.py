@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler.kube.group.groups import Grouping, find_pod_group
+from scheduler.kube.publish.behind import Behind
 from scheduler.kube.publish.gangs import of_gang, placed
 from scheduler.kube.publish.groups import of_groups, ours
 from scheduler.kube.publish.objects import of_bad_objects, of_policies
@@ -28,7 +29,9 @@ logger = logging.getLogger(__name__)
 decisions = logging.getLogger("scheduler.decision")
 
 PAUSE: Final = 0.1
-"""Seconds between two looks at everything that is to be said: what changes twice in between is said once."""
+"""Seconds from something new to a look at everything that is to be said: most of it is over in a blink, and then never said."""
+PATIENCE_SECONDS: Final = 3.0
+"""Seconds between two such looks while binds are on their way all the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,11 @@ class Teller:
 
     async def run(self, view: Callable[[], View | None]) -> None:
         """Say what holds whenever it is wanted, until cancelled; ``view`` is None while it is not ours to speak."""
+        behind = Behind(self._outbox.quiet, patience=PATIENCE_SECONDS, every=PATIENCE_SECONDS)
         while True:
             await self.wanted.wait()
+            await asyncio.sleep(PAUSE)
+            await behind.turn()
             self.wanted.clear()
             try:
                 seen = view()
@@ -68,7 +74,6 @@ class Teller:
             except Exception:
                 self._metrics.count("coterie_errors", "publish")
                 logger.exception("what is to be said could not be worked out")
-            await asyncio.sleep(PAUSE)
 
     def decided(self, answer: Answer) -> None:
         """Log and count one decision."""

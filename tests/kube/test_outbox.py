@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from scheduler.kube.api import Api
 from scheduler.kube.group.podgroups import Condition
+from scheduler.kube.publish.behind import Behind
 from scheduler.kube.publish.groups import POD_GROUPS
 from scheduler.kube.publish.outbox import Outbox
 from scheduler.kube.publish.said import EventSaid, PodSaid, StatusSaid
@@ -41,12 +42,12 @@ class Clock:
 
 
 @contextlib.asynccontextmanager
-async def writing(api: Api, *, quiet: bool = True, clock: Clock | None = None) -> AsyncIterator[Outbox]:
+async def writing(api: Api, *, quiet: bool = True, clock: Clock | None = None, patience: float = 5.0) -> AsyncIterator[Outbox]:
     """Run an outbox."""
     silence = asyncio.Event()
     if quiet:
         silence.set()
-    outbox = Outbox(api, instance="tests", quiet=silence, clock=clock or Clock())
+    outbox = Outbox(api, instance="tests", quiet=silence, patience=patience, clock=clock or Clock())
     task = asyncio.create_task(outbox.run())
     try:
         yield outbox
@@ -168,12 +169,40 @@ async def test_a_server_that_is_away_is_asked_again_and_an_object_that_is_gone_i
 async def test_binds_on_their_way_are_waited_for_but_not_for_ever() -> None:
     script = Script()
     script.on(f"PATCH {STATUS}", answer({}))
-    async with serving(script) as api, writing(api, quiet=False) as outbox:
+    async with serving(script) as api, writing(api, quiet=False, patience=0.2) as outbox:
         outbox.say([POD])
         await asyncio.sleep(0.05)
         assert script.asked == []
         await outbox.flush(5)
     assert len(script.asked) == 1
+
+
+async def test_what_is_said_while_binds_are_on_their_way_is_written_once_they_are_over_as_it_was_said_last() -> None:
+    script = Script()
+    script.on(f"PATCH {STATUS}", answer({}))
+    async with serving(script) as api, writing(api, quiet=False) as outbox:
+        for number in range(5):
+            outbox.say([replace(POD, message=f"{number} nodes are short")])
+            await asyncio.sleep(0)
+        outbox.quiet.set()
+        await outbox.flush(5)
+    assert [body["status"]["conditions"][0]["message"] for body in script.bodies] == ["4 nodes are short"]
+
+
+async def test_behind_binds_that_never_end_one_goes_through_after_the_patience_and_then_one_each_time() -> None:
+    quiet, clock = asyncio.Event(), Clock()
+    behind = Behind(quiet, patience=0.02, every=0.01, clock=clock)
+    for moment in (0.0, 0.03, 0.04):
+        clock.now = moment
+        async with asyncio.timeout(5):
+            await behind.turn()
+    waiting = asyncio.create_task(Behind(quiet, patience=60, every=60, clock=clock).turn())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    quiet.set()
+    async with asyncio.timeout(5):
+        await waiting
+        await behind.turn()
 
 
 async def test_after_a_reset_everything_is_compared_with_the_server_again() -> None:

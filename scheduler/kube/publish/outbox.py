@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from scheduler.kube.api import Api
 from scheduler.kube.backoff import Backoff
 from scheduler.kube.errors import ApiError, Conflict, NotFound, TooMany, Unreachable
+from scheduler.kube.publish.behind import Behind
 from scheduler.kube.publish.said import EventSaid, PodSaid, Said
 from scheduler.kube.publish.writing import Writer
 
@@ -23,8 +24,10 @@ logger = logging.getLogger(__name__)
 RATE: Final = 50.0
 """Writes a second."""
 BURST: Final = 50
-_BEHIND_SECONDS: Final = 0.25
-"""How long one write waits for the binds that are on their way."""
+PATIENCE_SECONDS: Final = 5.0
+"""How long writes wait for binds that are on their way."""
+PRESSED_SECONDS: Final = 0.2
+"""Between two writes when they have waited so long and binds are still on their way."""
 _REPEAT_SECONDS: Final = 60.0
 """How often the repetition of an event is counted."""
 _REMEMBERED: Final = 10_000
@@ -46,12 +49,21 @@ def key_of(said: Said) -> Key:
 class Outbox:
     """Everything that is to be written and is not a bind or a record."""
 
-    def __init__(self, api: Api, *, instance: str, quiet: asyncio.Event, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        api: Api,
+        *,
+        instance: str,
+        quiet: asyncio.Event,
+        patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Write through this server; ``instance`` names this replica in events; ``quiet`` is set while no bind is on its way."""
+        self.quiet = quiet
         self.again = asyncio.Event()
         """Set when something could not be written because its object had changed: say what holds now once more."""
         self._writer = Writer(api, instance=instance)
-        self._quiet = quiet
+        self._behind = Behind(quiet, patience=patience, every=PRESSED_SECONDS)
         self._clock = clock
         self._wanted: dict[Key, Said] = {}
         self._written: dict[Key, Said] = {}
@@ -132,12 +144,7 @@ class Outbox:
                 break
             await asyncio.sleep((1 - self._tokens) / RATE)
         self._tokens -= 1
-        if not self._quiet.is_set():
-            try:
-                async with asyncio.timeout(_BEHIND_SECONDS):
-                    await self._quiet.wait()
-            except TimeoutError:
-                pass  # a write may be late, it may not wait for ever
+        await self._behind.turn()
 
     async def _write(self, key: Key, said: Said) -> None:
         try:

@@ -170,8 +170,10 @@ class Proxy:
                     break
         except LostError:
             pass
+        except asyncio.CancelledError:
+            pass  # the end of the proxy: the task is the callback of a stream, and nobody waits for what becomes of it
         finally:
-            if client.usable:
+            if not client.closed:
                 client.reset()
             port.connections.discard(client)
 
@@ -244,6 +246,9 @@ class Proxy:
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
+        for port in self._ports.values():
+            await self._cut(port)
+        await asyncio.sleep(0.02)  # those who only wait for their client end by themselves
         mine = asyncio.current_task()
         others = [task for task in asyncio.all_tasks() if task is not mine]
         for task in others:

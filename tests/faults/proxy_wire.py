@@ -55,6 +55,8 @@ class Connection:
         """Take both directions."""
         self.reader = reader
         self.writer = writer
+        self.closed = False
+        """Whether `close` was called."""
 
     @property
     def usable(self) -> bool:
@@ -68,6 +70,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it politely: what was written still arrives."""
+        self.closed = True
         self.writer.close()
 
     async def read_head(self) -> Head | None:

@@ -8,6 +8,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,10 @@ class Write:
     """UID of the pod that is bound or evicted, or of the object of the answer; empty: not named."""
     node: str = ""
     """Where a pod is bound."""
+    at: float = 0.0
+    """Seconds since the epoch when it was answered."""
+    ends: bool = False
+    """Whether it took the last finalizer off an object that was being deleted."""
 
     @property
     def done(self) -> bool:
@@ -68,6 +74,7 @@ class Agreed:
     quarrels: list[str] = field(default_factory=list)
     excused: int = 0
     """Steps without an author from the moments of an outage."""
+    outages: Sequence[Outage] = ()
 
 
 def writes(path: Path, offset: int = 0) -> Iterator[Write]:
@@ -92,7 +99,7 @@ def _write(event: Object) -> Write | None:
     sub = ref.get("subresource", "")
     verb = {"binding": "bind", "eviction": "evict"}.get(sub) or str(event["verb"])
     metadata = answer.get("metadata") or {}
-    uid = metadata.get("uid") or ""
+    uid = metadata.get("uid") or (answer.get("details") or {}).get("uid") or ""
     if verb == "bind":
         uid = (request.get("metadata") or {}).get("uid", "")
     if verb == "evict":
@@ -106,16 +113,18 @@ def _write(event: Object) -> Write | None:
         revision=int(metadata.get("resourceVersion") or 0),
         uid=uid,
         node=(request.get("target") or {}).get("name", "") if verb == "bind" else "",
+        at=datetime.fromisoformat(event["stageTimestamp"]).timestamp(),
+        ends=kind != "pod" and "deletionTimestamp" in metadata and not metadata.get("finalizers"),
     )
 
 
-def agree(history: History, log: Sequence[Write], outages: Sequence[Outage] = ()) -> Agreed:
-    """Find the author of each step, and what one source knows and the other does not."""
+def agree(history: History, log: Sequence[Write], outages: Sequence[Outage] = (), *, until: float = inf) -> Agreed:
+    """Find the author of each step, and what one source knows and the other does not. ``until``: when the history's end was asked for."""
     done = [write for write in log if write.done]
     by_key: dict[tuple[Kind, Key], list[Write]] = defaultdict(list)
     for write in done:
         by_key[write.kind, write.key].append(write)
-    agreed = Agreed(history, list(log))
+    agreed = Agreed(history, list(log), outages=outages)
     steps: list[Step] = []
     for step in history.steps:
         author = _author(step, by_key)
@@ -124,9 +133,13 @@ def agree(history: History, log: Sequence[Write], outages: Sequence[Outage] = ()
                 agreed.excused += 1
             else:
                 agreed.quarrels.append(f"nobody wrote what the watch told: {step}")
+        if step.before is not None and step.after is not None and uid_of(step.before) != uid_of(step.after):
+            agreed.quarrels.append(f"a deletion was not told before {step}")
+        if author is not None and step.binds and step.before is not None and author.verb != "bind":
+            agreed.quarrels.append(f"a bind was not told: {step} came with {author}")
         steps.append(replace(step, by=author.by if author is not None else ""))
     agreed.history = History(steps, history.begins, history.ends)
-    agreed.quarrels.extend(_unseen(history, done))
+    agreed.quarrels.extend(_unseen(history, [write for write in done if write.revision or write.at <= until]))
     return agreed
 
 
@@ -164,27 +177,46 @@ def _remover(step: Step, mine: Sequence[Write], whole: Sequence[Write]) -> Write
     return found[0] if found else None
 
 
+@dataclass(slots=True)
+class _Told:
+    """What the watch told, by object."""
+
+    revisions: dict[tuple[Kind, Key], set[int]] = field(default_factory=lambda: defaultdict(set))
+    nodes: set[tuple[Key, str, str]] = field(default_factory=set)
+    """Pods with their UID (or none) and the node that they got."""
+    leaving: dict[tuple[Kind, Key], set[str]] = field(default_factory=lambda: defaultdict(set))
+    """UIDs of what began to go."""
+    gone: dict[tuple[Kind, Key], set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def take(self, step: Step) -> None:
+        """Take in one step."""
+        about, uid = (step.kind, step.key), uid_of(step.after or step.before or {"metadata": {}})
+        self.revisions[about].add(step.revision)
+        if step.binds:
+            self.nodes |= {(step.key, uid, step.binds), (step.key, "", step.binds)}
+        if step.after is None or going(step.after):
+            self.leaving[about] |= {uid, ""}
+        if step.after is None:
+            self.gone[about].add(uid)
+
+    def lacks(self, write: Write, begins: int) -> bool:
+        """Whether what was written is not among it."""
+        about = (write.kind, write.key)
+        unknown = write.revision >= max(1, begins) and write.revision not in self.revisions[about]
+        if write.verb == "bind":
+            return (write.key, write.uid, write.node) not in self.nodes
+        if write.verb in ("delete", "evict"):
+            return unknown or write.uid not in self.leaving[about]
+        return write.uid not in self.gone[about] if write.ends else unknown
+
+
 def _unseen(history: History, done: Sequence[Write]) -> Iterator[str]:
     """Yield writes that no step shows."""
-    revisions: dict[tuple[Kind, Key], set[int]] = defaultdict(set)
-    nodes: set[tuple[Key, str, str]] = set()
-    leaving: set[tuple[Kind, Key]] = set()
+    told = _Told()
     for step in history.steps:
-        revisions[step.kind, step.key].add(step.revision)
-        if step.kind == "pod" and step.binds and step.after is not None:
-            nodes |= {(step.key, uid_of(step.after), step.binds), (step.key, "", step.binds)}
-        if step.after is None or going(step.after):
-            leaving.add((step.kind, step.key))
+        told.take(step)
     last = history.ends or (history.steps[-1].revision if history.steps else 0)
     for write in done:
-        known = revisions.get((write.kind, write.key), set())
-        if write.verb == "bind":
-            lost = (write.key, write.uid, write.node) not in nodes and bool(known or write.revision)
-        elif write.verb in ("delete", "evict"):
-            lost = bool(known) and write.revision <= last and (write.kind, write.key) not in leaving
-        else:
-            told = history.begins <= write.revision <= last
-            lost = told and write.revision not in known and write.verb in ("create", "update", "patch")
-            lost = lost and not ((write.kind, write.key) in leaving and write.verb != "create")  # taking the last finalizer off names no revision
-        if lost:
+        ever = (write.kind, write.key) in told.revisions or write.revision >= max(1, history.begins)
+        if ever and write.revision <= last and told.lacks(write, history.begins):
             yield f"the watch did not tell what was written: {write} (revision {write.revision})"

@@ -16,8 +16,7 @@ from tests.controlplane import ControlPlane, Settings
 from tests.deploy.applying import apply_deploy
 from tests.faults.checks import Terms, Violation
 from tests.faults.checks_end import judge
-from tests.faults.history import History
-from tests.faults.history_audit import Outage, agree, writes
+from tests.faults.history_audit import Agreed, Outage, agree, writes
 from tests.faults.history_etcd import STORAGE, Recorder
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.scenario import Scenario
@@ -53,16 +52,25 @@ class Outcome:
     counts: Counter[str]
     seconds: float
     violations: list[Violation]
-    history: History
+    agreed: Agreed
+    terms: Terms
     proxy_log: str = ""
     scheduler_log: str = ""
+
+    def summary(self) -> str:
+        """Return the counts, for people."""
+        rows = (("faults", self.faults), ("calls", self.calls), ("actions", self.actions), ("looked at", self.counts))
+        head = (
+            f"seed {self.seed}: {self.faults.total()} faults in {self.calls.total()} calls, {self.seconds:.0f} s, {len(self.violations)} violations"
+        )
+        return "\n".join([head, *(f"  {name}: {', '.join(f'{key} {count}' for key, count in sorted(row.items()))}" for name, row in rows)])
 
     def report(self, steps: int = 30) -> str:
         """Say what went wrong, with the steps before it, and how to see it again."""
         lines: list[str] = []
         for each in self.violations[:5]:
             lines.append(str(each))
-            lines += [f"    {step}" for step in self.history.about(filter(None, each.about), each.revision or 2**62, steps)]
+            lines += [f"    {step}" for step in self.agreed.history.about(filter(None, each.about), each.revision or 2**62, steps)]
         if len(self.violations) > 5:
             lines.append(f"... and {len(self.violations) - 5} more")
         lines.append(f"the same again: python -m tests.faults --seed {self.seed} --faults {self.faults.total()}")
@@ -117,7 +125,7 @@ class Run:
             if restarted < restarts and self.plan.total >= faults * (restarted + 1) / (restarts + 1):
                 restarted += 1
                 self._restart()
-            time.sleep(self.chance.uniform(0.01, 0.15))
+            time.sleep(self.chance.uniform(0.0, 0.12))
 
     def settle(self) -> list[str]:
         """End all faults, and wait until everything has come to its end; return what has not."""
@@ -158,10 +166,12 @@ def run_seed(on: Stage, seed: int, faults: int, *, restarts: int = 1, seconds: f
             run = Run(on, scenario, plan, proxy, recorder, scheduler, random.Random(f"run {seed}"))  # noqa: S311 - a scenario, not a secret
             run.fill(faults, restarts=restarts, seconds=seconds)
             left = run.settle()
+            until = time.time()
             history = recorder.history()
             time.sleep(0.5)  # the audit log is written after the answers
             terms = Terms(blind=BLIND, must_bind=scenario.must_bind())
-            judged = judge(agree(history, list(writes(audit, offset)), run.outages), terms)
+            agreed = agree(history, list(writes(audit, offset)), run.outages, until=until)
+            judged = judge(agreed, terms)
             judged.violations += [Violation(rule="H5", revision=0, about=(each.split(" ")[1],), message=f"not settled: {each}") for each in left]
             judged.violations += _bugs(scheduler)
             return Outcome(
@@ -172,7 +182,8 @@ def run_seed(on: Stage, seed: int, faults: int, *, restarts: int = 1, seconds: f
                 counts=judged.counts,
                 seconds=time.monotonic() - begun,
                 violations=judged.violations,
-                history=history,
+                agreed=agreed,
+                terms=terms,
                 proxy_log="\n".join(map(str, proxy.log)),
                 scheduler_log=scheduler.text(),
             )

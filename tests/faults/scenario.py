@@ -14,7 +14,7 @@ from tests.faults.history import Key, finished, gang_label, going, is_open, node
 from tests.live.running import GROUPS, RECORDS, SETS, ensure_namespace
 
 RACKS: Final = 3
-PER_RACK: Final = 4
+PER_RACK: Final = 5
 GPUS: Final = 8
 
 

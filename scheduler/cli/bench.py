@@ -14,7 +14,7 @@ from scheduler.cli.common import Exit, Format, Output, emit, errors, say
 
 if TYPE_CHECKING:
     from scheduler.bench.measure import Fact, Options, Row
-    from scheduler.bench.scenarios import Measured
+    from scheduler.bench.scenarios import Measured, Scenario
     from scheduler.render.out import Out
 
 _DIGITS: Final = {"s": 3, "ms": 1, "MB": 0, "bytes": 0, "%": 2, "instances": 0, "ratio": 3}
@@ -70,7 +70,7 @@ def bench(
 
         asked = bench_live.LiveOptions(kubeconfig=kubeconfig, rows=bench_live.split(rows), kube_scheduler=kube_scheduler)
         options = Options(seed=seed, runs=runs, shrink=shrink, instances=instances, data=data, tell=_progress)
-        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, scenarios.OPENB, bench_live.scenario(scenario or (), asked)))
+        wanted = scenarios.chosen(scenario or (), (*scenarios.SCENARIOS, scenarios.OPENB, _idle(), bench_live.scenario(scenario or (), asked)))
         for one in wanted:
             if one.ready:
                 one.ready(options)
@@ -88,6 +88,18 @@ def bench(
             say(f"coterie: {what}")
         if failed:
             raise typer.Exit(Exit.ERROR)
+
+
+def _idle() -> Scenario:
+    """Return the row of the scenario that needs the scheduler's loop; nothing of it is loaded before it runs."""
+    from scheduler.bench.scenarios import Scenario
+
+    def run(options: Options) -> Iterable[Row]:
+        from scheduler.benchlive.idle import idling
+
+        return idling(options)
+
+    return Scenario(name="idle", what="wait with 500 gangs that can never be placed, by name only", bound="at most 5 % of a CPU", run=run)
 
 
 def _progress(line: str) -> None:

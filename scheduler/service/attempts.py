@@ -162,16 +162,26 @@ class Attempts:
         if attempt is not None:
             attempt.failures, attempt.not_before, attempt.timed_out, attempt.trouble, attempt.no_since = 0, 0.0, False, "", None
 
-    def time_out(self, gang: Gang, look: Look) -> bool:
-        """Note that the gang has waited too long; True only the first time. A gang that was never answered is decided first."""
+    def late(self, gang: Gang, look: Look) -> bool:
+        """Whether the gang has waited too long and nobody has noted it. A gang that was never answered is decided first."""
         attempt = self._of[gang.key]
         if attempt.timed_out or look.now < _deadline(attempt, gang, look):
             return False
-        if not isinstance(attempt.plan, Unplaced) and not attempt.trouble:
+        return isinstance(attempt.plan, Unplaced) or bool(attempt.trouble)
+
+    def time_out(self, gang: Gang, look: Look) -> bool:
+        """Note that the gang has waited too long; True only the first time."""
+        if not self.late(gang, look):
             return False
+        attempt = self._of[gang.key]
         attempt.timed_out = True
         self._back_off(attempt, look.now)
         return True
+
+    def deadline(self, gang: Gang, look: Look) -> float:
+        """Return the monotonic moment at which the gang has waited too long; never, where that is noted."""
+        attempt = self._of[gang.key]
+        return inf if attempt.timed_out else _deadline(attempt, gang, look)
 
     def wake_at(self, gang: Gang, look: Look) -> float:
         """Return the monotonic moment at which the gang must be looked at although nothing happens."""

@@ -47,6 +47,8 @@ class Feed:
         index.on_bug = self._bug
         self.nodes = 0
         """Rises with every change of a node that a decision can see."""
+        self.objects = False
+        """Whether an object other than a pod changed, or could not be read, since the flag was taken back."""
         self.news = False
         """Whether something that a decision can see was taken in since the index was brought up to date."""
         self.wake = asyncio.Event()
@@ -142,6 +144,7 @@ class Feed:
             self._pod(event, before, value if isinstance(value, Pod) else None)
         elif visible and event.id.source == "nodes":
             self.nodes += 1
+        self.objects |= isinstance(event, Unreadable) or (visible and event.id.source != "pods")
         return visible
 
     def _pod(self, event: Put | Removed | Unreadable, before: Pod | None, after: Pod | None) -> None:

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 DEBOUNCE_SECONDS: Final = 0.005
 """How long a turn waits for more members while some gang is incomplete: its pods come one by one."""
 ERROR_SECONDS: Final = 1.0
+GAUGE_SECONDS: Final = 0.25
+"""How often gangs are counted while they are being decided."""
 
 
 class Loop:
@@ -76,6 +78,12 @@ class Loop:
         self._calendar = calendar
         self._grouping = Grouping()
         self._grouped = False
+        self._queue: tuple[Gang, ...] = ()
+        """Gangs of namespaces that are served and that do not wait for anything but a decision, in the order of the queue."""
+        self._keys: frozenset[GangKey] = frozenset()
+        self._time_out_at = 0.0
+        """Monotonic seconds before which no gang has waited too long."""
+        self._gauged = -inf
         self._recovered = False
         self._stopping = False
         self._turned: float | None = None
@@ -152,20 +160,26 @@ class Loop:
         self._time_out(look)
         self._memory.reservations.review(self._grouping.gangs)
         self._memory.questions.update(self._decider.view, look.now)
-        head = self._memory.reservations.candidate(self._queue(), look)
-        if head is not None:
+        head = self._memory.reservations.candidate(self._queue, look)
+        if head is not None and not self._carrier.occupied(head):
             await self._reserve(head)
             return True
-        due = self._windows.due(self._grouping, look)
+        due = self._windows.due(self._queue, look)
         known = self._windows.alike(due, look)
         for question, plan in known:
             self._outcomes.alike(question, plan, look)
-        chosen = self._windows.next(due[len(known) :], self._grouping, look)
-        self._teller.gauge(self._grouping.gangs, look.now, records=len(self._carrier.open_records()))
-        if not chosen or self._stopping:
+        chosen = () if known else self._windows.next(due, self._grouping, look)
+        self._gauge(look.now, at_once=not due)
+        if self._stopping or not (known or chosen):
             return False
-        await self._decide(chosen)
+        if chosen:
+            await self._decide(chosen)
         return True
+
+    def _gauge(self, now: float, *, at_once: bool) -> None:
+        if at_once or now - self._gauged >= GAUGE_SECONDS:
+            self._gauged = now
+            self._teller.gauge(self._grouping.gangs, now, records=len(self._carrier.open_records()))
 
     def _regroup(self) -> None:
         """Take in everything that was told, and work out the gangs; after an error in that it is all to be done again."""
@@ -173,21 +187,24 @@ class Loop:
         busy = self._carrier.busy
         if self._grouped and not self._feed.news and not self._feed.index.stale(busy):
             return
-        self._grouped = False
+        same, self._grouped = self._grouped, False
         self._feed.reindex()
-        self._grouping = gangs(self._cache.world(), index=self._feed.index, busy=busy)
-        self._memory.keep(self._grouping, self._feed.refusals, self._clock())
+        before, self._grouping = self._grouping, gangs(self._cache.world(), index=self._feed.index, busy=busy)
+        same = same and self._grouping.gangs is before.gangs and self._grouping.settled is before.settled
+        if not same:
+            self._queue = ordered(gang for gang in self._grouping.gangs if gang.waiting is None and self._served(gang.namespace))
+            self._keys = frozenset(gang.key for gang in self._gangs())
+            self._time_out_at = 0.0
+            self._memory.keep(self._grouping, self._clock())
+        self._memory.refused(self._feed.refusals, self._clock())
         self._feed.refusals.clear()
         self._grouped = True
-        self._teller.wanted.set()
+        if not same or self._feed.objects or self._grouping.groups != before.groups:
+            self._feed.objects = False
+            self._teller.wanted.set()
 
     def _gangs(self) -> Iterable[Gang]:
         return (*self._grouping.gangs, *self._grouping.settled)
-
-    def _queue(self) -> tuple[Gang, ...]:
-        """Return the gangs that may get seats reserved, in the order of the queue."""
-        refused = (gang for gang in self._grouping.gangs if self._memory.attempts.refused_since(gang) is not None)
-        return ordered(gang for gang in refused if self._served(gang.namespace) and not self._carrier.occupied(gang))
 
     def _look(self) -> Look:
         return Look(now=self._clock(), calendar=self._calendar())
@@ -221,25 +238,26 @@ class Loop:
                 self._outcomes.take(answer, look, without)
 
     def _time_out(self, look: Look) -> None:
-        for gang in self._grouping.gangs:
-            if (
-                gang.waiting is None
-                and self._served(gang.namespace)
-                and not self._carrier.occupied(gang)
-                and self._memory.attempts.time_out(gang, look)
-            ):
+        """Note who has waited too long. Gangs are looked at only when the first of them may have."""
+        if look.now < self._time_out_at:
+            return
+        for gang in self._queue:
+            if self._memory.attempts.late(gang, look) and not self._carrier.occupied(gang):
+                self._memory.attempts.time_out(gang, look)
                 self._outcomes.give_back(gang.key)
                 self._metrics.count("coterie_timeouts")
                 self._teller.wanted.set()
                 logger.info(
                     "%s/%s has waited longer than %d s", gang.namespace, gang.name, gang.timeout_seconds, extra={"fields": {"gang": gang.key}}
                 )
+        self._time_out_at = min((self._memory.attempts.deadline(gang, look) for gang in self._queue), default=inf)
 
     def _forget_gone(self) -> None:
         """Give back seats of gangs that are gone, and of records that are settled; open records claim their seats anew."""
-        alive = {gang.key for gang in self._gangs()} | self._carrier.busy
-        alive |= {GangKey(f"record:{record.key}") for record in self._carrier.open_records()}
-        for key in self._cache.assuming - alive:
+        gone = self._cache.assuming - self._keys - self._carrier.busy if self._cache.assuming else frozenset()
+        if gone:
+            gone -= {GangKey(f"record:{record.key}") for record in self._carrier.open_records()}
+        for key in gone:
             self._outcomes.give_back(key)
 
     def _let_go(self) -> None:
@@ -265,5 +283,5 @@ class Loop:
             return inf
         look = self._look()
         moments = [self._memory.attempts.wake_at(gang, look) for gang in self._grouping.gangs]
-        reserve = self._memory.reservations.next_look(self._queue(), look)
+        reserve = self._memory.reservations.next_look(self._queue, look)
         return min([self._memory.questions.next_sweep(), reserve, self._carrier.next_look(), *moments])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scheduler.kube.group.groups import Grouping
@@ -22,10 +22,13 @@ class Memory:
     questions: Questions = field(default_factory=Questions)
     shunned: Shunned = field(default_factory=Shunned)
 
-    def keep(self, grouping: Grouping, refusals: Sequence[Refusal], now: float) -> None:
-        """Take in what there is now: what is gone is forgotten, and which nodes refused is noted."""
-        for refusal in refusals:
-            self.shunned.refuse(refusal.group, refusal.node, now)
+    def keep(self, grouping: Grouping, now: float) -> None:
+        """Forget what is gone, and begin to remember what is new."""
         self.attempts.keep((*grouping.gangs, *grouping.settled), now)
         self.questions.keep(self.attempts.questions())
         self.reservations.keep(grouping.gangs)
+
+    def refused(self, refusals: Iterable[Refusal], now: float) -> None:
+        """Take in which nodes refused pods."""
+        for refusal in refusals:
+            self.shunned.refuse(refusal.group, refusal.node, now)

@@ -18,10 +18,10 @@ from scheduler.state.ids import NodeName
 from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.snapshot import Snapshot
 
-SWEEP_SECONDS: Final = 60.0
+SWEEP_SECONDS: Final = 300.0
 """When a question is asked again for the first time although nothing that can help was seen: a safety net. Doubled with every further no."""
-LONGEST_SWEEP: Final = 960.0
-_SPREAD: Final = (1.0, 1.5)
+LONGEST_SWEEP: Final = 2_400.0
+_SPREAD: Final = (0.5, 1.5)
 
 View: TypeAlias = Callable[[Gang], Snapshot]
 

@@ -8,11 +8,10 @@ decided is decided once more, gang by gang.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import takewhile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Final
 
-from scheduler.decide.queue import ordered
 from scheduler.kube.group.groups import Grouping, GroupRef
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Look
@@ -55,9 +54,10 @@ class Windows:
         self._singly: frozenset[GangKey] = frozenset()
         """Gangs whose window did not hold: each is decided alone next time."""
 
-    def due(self, grouping: Grouping, look: Look) -> tuple[Gang, ...]:
-        """Return the gangs that are worth deciding now, in the order of the queue."""
-        return ordered(gang for gang in grouping.gangs if self._ready(gang, look) and not self._carrier.occupied(gang))
+    def due(self, queue: Iterable[Gang], look: Look) -> tuple[Gang, ...]:
+        """Return the first gangs of the queue that are worth deciding now, as many as a window holds."""
+        due = (gang for gang in queue if self._memory.attempts.due(gang, look) and not self._carrier.occupied(gang))
+        return tuple(islice(due, GANGS))
 
     def alike(self, due: Sequence[Gang], look: Look) -> list[tuple[Question, Unplaced]]:
         """Return the answers to the first gangs that are due, as far as others that ask the same have them already."""
@@ -69,7 +69,7 @@ class Windows:
         if not due:
             return tuple(self._unreviewed(grouping, look))[:1]
         first = due[0]
-        joining = takewhile(lambda gang: self._joins(gang, first, look), due[:GANGS])
+        joining = takewhile(lambda gang: self._joins(gang, first, look), due)
         window = tuple(gang for gang in joining if gang is first or self._same(gang, look) is None)
         if self._decider.jointly and len(window) > 1:
             return window

@@ -115,13 +115,13 @@ def test_every_question_is_asked_again_at_moments_that_are_spread_and_become_rar
     questions = Questions(seed=1)
     many = [questions.refused(no(gang(f"g{at}", pods=2, gpus=8 + at)), FULL, 0.0) for at in range(500)]
     moments = sorted(question.sweep_at for question in many)
-    assert SWEEP_SECONDS <= moments[0] < moments[-1] <= 1.5 * SWEEP_SECONDS
-    assert max(sum(at <= moment < at + 1 for moment in moments) for at in range(60, 90)) < 50
+    assert 0.5 * SWEEP_SECONDS <= moments[0] < moments[-1] <= 1.5 * SWEEP_SECONDS
+    assert max(sum(at <= moment < at + 10 for moment in moments) for at in range(int(1.5 * SWEEP_SECONDS))) < 50
     assert questions.next_sweep() == moments[0]
     questions.update(lambda _: FULL, moments[0])
     assert [question.open for question in many].count(True) == 1
     pauses = [questions.refused(no(TRAIN), FULL, 0.0).sweep_at for _ in range(8)]
-    assert pauses[-1] >= LONGEST_SWEEP > pauses[0]
+    assert pauses[-1] >= 0.5 * LONGEST_SWEEP > pauses[0]
 
 
 def test_a_question_that_nobody_waits_for_is_forgotten() -> None:

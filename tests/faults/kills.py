@@ -213,15 +213,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true", help="print the counts alone")
     chosen = parser.parse_args(arguments)
     begun = time.monotonic()
-    wanted = list(POSITIONS)
-    for position in drawn(chosen.seed, chosen.kills):
-        if kills_of(wanted) >= chosen.kills:
-            break
-        wanted.append(position)
+    wanted = planned(chosen.seed, chosen.kills)
     with stage() as on:
         counts = run(on, wanted, tell=not chosen.quiet)
     print(json.dumps({"positions": len(wanted), **counts, "seconds": round(time.monotonic() - begun)}))  # noqa: T201 - the result
     return 0
+
+
+def planned(seed: int, count: int) -> list[Position]:
+    """Return every position, and so many drawn ones behind them that there are as many kills as asked for."""
+    wanted = list(POSITIONS)
+    for position in drawn(seed, count):
+        if kills_of(wanted) >= count:
+            break
+        wanted.append(position)
+    return wanted
 
 
 def kills_of(wanted: Iterable[Position]) -> int:

@@ -59,6 +59,10 @@ check: $(DEV)  ## lint, types, import contracts, generated files, examples of th
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q tests/docs
 
+.PHONY: faults
+faults: build-controlplane  ## 10,000 faults and 600 kills against a running scheduler, every step checked; an hour at most
+	@$(BIN)/python -m tests.faults
+
 .PHONY: bench
 bench: $(RUNTIME)  ## measure what the docs claim
 	@$(BIN)/coterie bench

@@ -1,23 +1,14 @@
-"""The fixtures of the tests of histories and scenarios; test modules name this file in `pytest_plugins` and import nothing from it."""
-
-from collections.abc import Iterator
+"""The fixture of the tests of a seed's history; test modules name this file in `pytest_plugins` and import nothing from it."""
 
 import pytest
 
-from tests.faults.longrun import Outcome, Stage, run_seed, stage
+from tests.faults.longrun import Outcome, Stage, run_seed
 
 FAULTS = 300
 """Faults of the one seed that every run of the tests plays."""
 
 
 @pytest.fixture(scope="session")
-def theatre() -> Iterator[Stage]:
-    """Start a control plane of our own: it is restarted, compacted and filled up."""
-    with stage() as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def outcome(theatre: Stage) -> Outcome:
+def outcome(faults_stage: Stage) -> Outcome:
     """Play one seed."""
-    return run_seed(theatre, 1, FAULTS, seconds=180)
+    return run_seed(faults_stage, 1, FAULTS, seconds=240)

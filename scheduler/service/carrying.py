@@ -8,21 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from scheduler.kube.api import PLACEMENTS
 from scheduler.kube.bindings.commit import Bound, Committed, Committer, Outcome, Partly, Refused
 from scheduler.kube.bindings.records import record_name
-from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, Replan, Stuck
+from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Replan, Stuck
 from scheduler.kube.publish.said import EventSaid
 from scheduler.metrics import Metrics
 from scheduler.service.feed import Feed
 from scheduler.service.looks import Looks, OpenSeats, RecordKey
+from scheduler.service.record_words import log, told
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
 from scheduler.state.ids import GangKey, NodeName, PodUid
-from scheduler.state.objects import Node, Ref
+from scheduler.state.objects import Node
 from scheduler.state.plan import Placed
 from scheduler.state.record import Record
 
@@ -58,6 +59,9 @@ class Carrier:
         self._seats = OpenSeats()
         self._refused: dict[RecordKey, set[PodUid]] = {}
         """Records with pods that a kubelet refused, until something was done about them."""
+        self._denied: dict[RecordKey, tuple[int, dict[str, str]]] = {}
+        """Pods whose bind the API server refused for good, under which epoch of their record, and its words."""
+        self._term = committer.term
         self._held: set[RecordKey] = set()
         """Records that a commit or a recovery is working on."""
         self._names: dict[tuple[str, str, str], str] = {}
@@ -98,6 +102,9 @@ class Carrier:
 
     def due(self, gangs: Iterable[Gang], *, namespaces: Callable[[str], bool]) -> dict[RecordKey, Gang | None]:
         """Return the records that want a look now, with their gangs: something about them changed, or it is time again."""
+        if self._committer.term != self._term:
+            # Somebody else may have led meanwhile, and what we had assumed was forgotten: everything is looked at anew.
+            self._looks, self._term = Looks(), self._committer.term
         self._take_refused()
         self._refused = {key: uids for key, uids in self._refused.items() if key in self._cache.records}
         wanting = {
@@ -133,7 +140,8 @@ class Carrier:
 
         try:
             others = self._cache.records.keys() - due.keys()
-            return await self._recovery.tend([gang for gang in due.values() if gang is not None], busy=others, turned_away=away, heard=heard)
+            gangs = [gang for gang in due.values() if gang is not None]
+            return await self._recovery.tend(gangs, busy=others, turned_away=away, denied=self._words(due), heard=heard)
         finally:
             self._held -= due.keys()
             self._feed.wake.set()
@@ -187,6 +195,7 @@ class Carrier:
         finally:
             if outcome is not None:
                 self._take(outcome)
+                self._deny(key, outcome)
             self.busy.discard(plan.gang.key)
             done(plan, outcome)
             self._feed.wake.set()
@@ -220,9 +229,22 @@ class Carrier:
         if outcome is None:
             return
         self._take(outcome, already)
-        self.tell(_told(outcome))
-        _log("/".join(key), outcome)
+        self._deny(key, outcome)
+        self.tell(told(outcome))
+        log("/".join(key), outcome)
         self._feed.wake.set()
+
+    def _deny(self, key: RecordKey, outcome: Recovered) -> None:
+        """Remember binds that the API server will never take, so that the record is superseded."""
+        refused = {seated.seat.pod: seated.message for seated in outcome.failed if seated.state == "refused"} if isinstance(outcome, Partly) else {}
+        if isinstance(outcome, Partly) and outcome.record is not None and refused:
+            self._denied[key] = (outcome.record.epoch, refused)
+        else:
+            self._denied.pop(key, None)
+
+    def _words(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Mapping[str, str]]:
+        found = {key: self._denied[key] for key in keys if key in self._denied}
+        return {key: words for key, (epoch, words) in found.items() if self._cache.records[key].epoch == epoch}
 
     def _take_refused(self) -> None:
         """Find the records of pods that kubelets refused; a pod that no record names is alone, and its controller's affair."""
@@ -252,31 +274,3 @@ class Carrier:
     def _bound(self, record: Record) -> frozenset[str]:
         pods = {seat.pod: self._cache.pod_named(record.namespace, seat.pod) for seat in record.seats}
         return frozenset(name for name, pod in pods.items() if pod is not None and pod.node is not None)
-
-
-def _told(outcome: Recovered) -> Iterator[EventSaid]:
-    """Say on the record, and on the PodGroup that made the gang, that a group was given up or cannot be."""
-    if not isinstance(outcome, Released | Stuck) or (isinstance(outcome, Stuck) and outcome.record.phase != "Releasing"):
-        return
-    record, gang = outcome.record, outcome.record.gang
-    about = [Ref(kind="Placement", name=record.name, uid=record.uid, api_version=PLACEMENTS.api_version)]
-    if gang.kind == "PodGroup":
-        about.append(gang)
-    stuck = isinstance(outcome, Stuck)
-    reason = "EvictionRefused" if stuck else "Incomplete" if isinstance(outcome, Released) and outcome.stay else "Released"
-    for regarding in about:
-        yield EventSaid(
-            namespace=record.namespace, regarding=regarding, reason=reason, note=outcome.why, type="Normal" if reason == "Released" else "Warning"
-        )
-
-
-def _log(name: str, outcome: Recovered) -> None:
-    """Write one line on what became of a record that was looked after."""
-    fields: dict[str, object] = {"record": name, "outcome": type(outcome).__name__}
-    if isinstance(outcome, Refused):
-        fields |= {"reason": outcome.reason, "why": outcome.message}
-    elif isinstance(outcome, Bound | Committed | Partly):
-        fields |= {"bound": sum(seat.state == "bound" for seat in outcome.seats), "members": len(outcome.seats)}
-    else:
-        fields |= {"why": getattr(outcome, "why", "")}
-    logger.info("record %s: %s", name, type(outcome).__name__, extra={"fields": fields})

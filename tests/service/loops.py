@@ -55,6 +55,8 @@ class Told:
 class Commits:
     """A committer that binds everything, in the cache alone."""
 
+    term = 0
+
     def __init__(self, put: Callable[[Pod], None]) -> None:
         """Bind by putting pods that have a node."""
         self.plans: list[Placed] = []

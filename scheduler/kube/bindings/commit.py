@@ -65,6 +65,11 @@ class Committer:
         self._calm = asyncio.Event()
         self._calm.set()
 
+    @property
+    def term(self) -> int:
+        """The Lease's term when we took it last: a later one means that somebody else may have led in between."""
+        return self._leadership.term
+
     def leading(self) -> bool:
         """Whether we surely lead at this moment: asked right before a write that nothing else guards."""
         return self._leadership.held()
@@ -75,7 +80,7 @@ class Committer:
         Without ``settle`` the answer comes when the members are bound, and `settle` is still to be called with it. ``still`` is asked between the
         record's write and the first bind: where it is False nobody is bound, and the record is left open, to be judged anew.
         """
-        term = self._leadership.term
+        term = self.term
         if not self.leading():
             return not_leading()
         if len(plan.seats) > MOST_SEATS:
@@ -100,7 +105,7 @@ class Committer:
 
         ``term``: that of the Lease when the assignment was decided; under a later one it is judged anew before anybody is bound.
         """
-        asked = self._leadership.term if term is None else term
+        asked = self.term if term is None else term
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._seat(record, seat, pods.get(seat.pod), asked)) for seat in record.seats]
         seats = tuple(task.result() for task in tasks)
@@ -182,7 +187,7 @@ class Committer:
         if pod.node == seat.node:
             return Seated(seat=seat, state="bound")
         async with self._bind_slot():
-            if not self.leading() or self._leadership.term != term:
+            if not self.leading() or self.term != term:
                 # The record of a leader that was paused may claim room that was given away: who leads now judges it before its first bind.
                 return Seated(seat=seat, state="unreachable", message=not_leading().message)
             return await self.binder.bind(pod, seat, record)

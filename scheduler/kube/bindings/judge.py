@@ -15,7 +15,7 @@ from scheduler.kube.bindings.table import Action, Finding, State, action_for
 from scheduler.state.assumed import Seating
 from scheduler.state.gang import Gang
 from scheduler.state.ids import GangKey, PodUid
-from scheduler.state.objects import Pod
+from scheduler.state.objects import EMPTY, Pod
 from scheduler.state.record import Record, RecordSeat
 from scheduler.state.snapshot import Snapshot
 
@@ -70,17 +70,20 @@ def judge(
     *,
     now: float,
     turned_away: Collection[str] = (),
+    denied: Mapping[str, str] = EMPTY,
     rival: str = "",
 ) -> Verdict:
     """Judge one record. ``snapshot`` must not count this record's own claims; ``now`` is the calendar's, in seconds.
 
-    ``turned_away``: UIDs of pods that a kubelet refused and that may be gone already; ``rival``: the older open record that names one of its pods.
+    ``turned_away``: UIDs of pods that a kubelet refused and that may be gone already; ``denied``: pods whose bind to the recorded node the API server
+    will never take, and its words; ``rival``: the older open record that names one of its pods.
     """
     state = _state(record, gang)
     found = _sort(record, gang, find, turned_away)
     claims = _claims(found, gang)
     # What a settled record says about nodes is history: only what its kubelets did to it since then counts.
-    troubles = [*found.impossible, *(hazards(record, gang, claims, snapshot) if record.open and not found.impossible else ())]
+    refused = [f"the API server refused to bind {seat.pod} to {seat.node}: {denied[seat.pod]}" for seat, _ in found.waiting if seat.pod in denied]
+    troubles = [*found.impossible, *refused, *(hazards(record, gang, claims, snapshot) if record.open and not found.impossible else ())]
     finding, why = _finding(record, gang, found, troubles, now=now, rival=rival)
     there = tuple(claim for claim in claims if claim.node in snapshot.nodes)
     return Verdict(

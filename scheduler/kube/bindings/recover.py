@@ -23,7 +23,7 @@ from scheduler.kube.errors import ApiError
 from scheduler.state.assumed import Seating
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.objects import Pod
+from scheduler.state.objects import EMPTY, Pod
 from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.record import Record
 from scheduler.state.snapshot import Snapshot
@@ -36,6 +36,7 @@ Key: TypeAlias = tuple[str, str]
 Replan: TypeAlias = Callable[[Gang], Awaitable[Plan]]
 """Plans one gang on the cache's newest snapshot, with the bound members fixed."""
 Heard: TypeAlias = Callable[[Key, Recovered | None], None]
+_NOBODY: Final[Mapping[Key, Mapping[str, str]]] = {}
 
 
 class Recovery:
@@ -54,16 +55,18 @@ class Recovery:
         *,
         busy: Iterable[Key] = (),
         turned_away: Collection[str] = (),
+        denied: Mapping[Key, Mapping[str, str]] = _NOBODY,
         heard: Heard | None = None,
     ) -> dict[str, Recovered]:
         """Do what every record needs; ``gangs`` are all gangs of the cache's world, ``busy`` records that a commit is working on.
 
-        ``turned_away``: UIDs of pods that a kubelet refused. Return what was done, by ``namespace/name`` of the record; ``heard`` is told of each
-        record as soon as it is done with, None where nothing was to be done. Records that wait for pods to come are held and left out. The seats
-        of all of them are counted as taken before this first yields.
+        ``turned_away``: UIDs of pods that a kubelet refused; ``denied``: pods of records whose bind the API server refused for good, and its words.
+        Return what was done, by ``namespace/name`` of the record; ``heard`` is told of each record as soon as it is done with, None where nothing was
+        to be done. Records that wait for pods to come are held and left out. The seats of all are counted as taken before this first yields.
         """
+        term = self._committer.term
         by_record = {(gang.namespace, record_name(gang)): gang for gang in gangs}
-        verdicts = self._judged(by_record, frozenset(busy), turned_away)
+        verdicts = self._judged(by_record, frozenset(busy), turned_away, denied)
         tell = heard or (lambda _, __: None)
         done: dict[str, Recovered] = {}
 
@@ -71,7 +74,7 @@ class Recovery:
             key = (verdict.record.namespace, verdict.record.name)
             outcome: Recovered | None = None
             try:
-                outcome = done[verdict.record.key] = await self._do(verdict, by_record.get(key))
+                outcome = done[verdict.record.key] = await self._do(verdict, by_record.get(key), term)
             finally:
                 tell(key, outcome)
 
@@ -88,7 +91,9 @@ class Recovery:
                 await work(verdict)
         return done
 
-    def _judged(self, gangs: Mapping[Key, Gang], passed: frozenset[Key], turned_away: Collection[str]) -> list[Verdict]:
+    def _judged(
+        self, gangs: Mapping[Key, Gang], passed: frozenset[Key], turned_away: Collection[str], denied: Mapping[Key, Mapping[str, str]]
+    ) -> list[Verdict]:
         """Judge each record on what the records before it left over, oldest first, and count its seats as taken until it is given up."""
         records = sorted(self._cache.records.items(), key=lambda item: (item[1].created, item[0]))
         mine = [(key, record) for key, record in records if key not in passed]
@@ -98,9 +103,8 @@ class Recovery:
                 self._cache.forget(claim_key(record, gangs.get(key)))
         view, now, verdicts = self._cache.snapshot(), self._clock(), []
         for key, record in mine:
-            gang = gangs.get(key)
-            rival = rivals.get(record.key, "")
-            verdict = judge(record, gang, self._cache.pod_named, view, now=now, turned_away=turned_away, rival=rival)
+            rival, words = rivals.get(record.key, ""), denied.get(key, EMPTY)
+            verdict = judge(record, gangs.get(key), self._cache.pod_named, view, now=now, turned_away=turned_away, denied=words, rival=rival)
             verdicts.append(verdict)
             view = _with_claims(view, verdict)
         for verdict in verdicts:
@@ -109,13 +113,13 @@ class Recovery:
                 self._cache.hold(claim_key(verdict.record, gangs.get(key)), verdict.claims)
         return verdicts
 
-    async def _do(self, verdict: Verdict, gang: Gang | None) -> Recovered:
+    async def _do(self, verdict: Verdict, gang: Gang | None, term: int) -> Recovered:
         record = verdict.record
         match verdict.action:
             case "forward":
-                return await self._forward(record, verdict.pods)
+                return await self._forward(record, verdict.pods, term)
             case "supersede" if gang is not None:
-                return await self._supersede(record, gang)
+                return await self._supersede(record, gang, term)
             case "release" if record.phase == "Releasing" and record.open:
                 self._cache.forget(claim_key(record, gang))
                 return await resume(self._committer, record, self._named(record))
@@ -125,7 +129,7 @@ class Recovery:
                 closed = await self._committer.settler.close(record)
                 return Closed(record=record) if closed else Stuck(record=record, why="its finalizer could not be taken off")
 
-    async def _forward(self, record: Record, pods: Mapping[str, Pod]) -> Recovered:
+    async def _forward(self, record: Record, pods: Mapping[str, Pod], term: int) -> Recovered:
         """Bind who waits. Pods that came for held seats are named in the record first: what supersedes it later must know whom to fence."""
         came = tuple(s if s.uid or s.pod not in pods else replace(s, uid=pods[s.pod].uid) for s in record.seats)
         if came != record.seats:
@@ -133,7 +137,7 @@ class Recovery:
             if isinstance(written, Refused):
                 return written
             record = written
-        return await self._committer.forward(record, pods)
+        return await self._committer.forward(record, pods, term=term)
 
     async def _fenced(self, record: Record, gang: Gang | None) -> tuple[Record, dict[str, Pod]] | Refused | Stuck:
         raised = await self._committer.raise_epoch(record)
@@ -146,7 +150,7 @@ class Recovery:
             return Stuck(record=raised, why=f"its members could not be read again: {error.message}")
         return raised, fresh
 
-    async def _supersede(self, record: Record, gang: Gang) -> Recovered:
+    async def _supersede(self, record: Record, gang: Gang, term: int) -> Recovered:
         fenced = await self._fenced(record, gang)
         if not isinstance(fenced, tuple):
             return fenced
@@ -166,7 +170,7 @@ class Recovery:
             return written
         pods = {s.member.pod.name: s.member.pod for s in plan.seats if not s.member.held}
         # Where somebody could not be bound the record stays open and its seats stay taken: it is judged anew.
-        return await self._committer.forward(written, pods)
+        return await self._committer.forward(written, pods, term=term)
 
     async def _release(self, record: Record, gang: Gang | None, why: str, *, evict: bool) -> Recovered:
         fenced = await self._fenced(record, gang)

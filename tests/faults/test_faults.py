@@ -12,7 +12,7 @@ from tests.faults.history_audit import Agreed, agree
 from tests.faults.longrun import Outcome
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("tests.faults.kills_fixture", "tests.faults.history_fixture")
+pytest_plugins = ("tests.faults.history_fixture",)
 
 
 def test_after_three_hundred_faults_and_a_restart_of_the_server_no_rule_was_broken(outcome: Outcome) -> None:

@@ -63,6 +63,8 @@ class Attempt:
     look_again: float = inf
     """When a no is to be asked again although nothing changed: a node that refused may be proposed again."""
     timed_out: bool = False
+    late: str = ""
+    """What was said last when the gang had waited too long."""
     trouble: str = ""
 
 
@@ -175,6 +177,7 @@ class Attempts:
             return False
         attempt = self._of[gang.key]
         attempt.timed_out = True
+        attempt.late = attempt.plan.message if isinstance(attempt.plan, Unplaced) else attempt.trouble
         self._back_off(attempt, look.now)
         return True
 

@@ -137,6 +137,7 @@ class Teller:
             plan=attempt.plan,
             decisions=attempt.decisions,
             timed_out=attempt.timed_out,
+            late=attempt.late,
             trouble=attempt.trouble,
             ripe=self._attempts.ripe(gang, now),
             group=ref,

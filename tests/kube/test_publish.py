@@ -78,6 +78,14 @@ def test_a_time_out_is_one_event_and_stays_unschedulable_where_nodes_would_help(
     assert message == f"ScheduleTimeout: The gang has waited longer than 600 seconds for a placement. {MESSAGE}"
 
 
+def test_the_event_of_a_time_out_keeps_its_words_while_the_condition_follows_later_answers() -> None:
+    asked = gang()
+    said = [list(of_gang(told(asked, refused(asked), timed_out=True, late="Said then.", decisions=times))) for times in (1, 9)]
+    assert of(EventSaid, said[0])[0][2] == "The gang has waited longer than 600 seconds for a placement. Said then."
+    assert [each for each in said[0] if isinstance(each, EventSaid)] == [each for each in said[1] if isinstance(each, EventSaid)]
+    assert MESSAGE in of(PodSaid, said[1])[0][2]
+
+
 def test_a_gang_with_trouble_says_what_failed_and_a_placed_or_new_one_says_nothing() -> None:
     asked = gang()
     assert [row[1:] for row in of(PodSaid, of_gang(told(asked, given(asked), trouble="it broke")))] == [("SchedulerError", "it broke")] * 2

@@ -20,7 +20,7 @@ def question() -> Question:
     return Questions(seed=1).refused(no(), snapshot([node("n1")]), 0.0)
 
 
-def no(asked: Gang = TRAIN, *, status: str = "INFEASIBLE", reason: str = "NotEnoughRoom") -> Plan:
+def no(asked: Gang = TRAIN, *, status: str = "INFEASIBLE", reason: str = "NotEnoughRoom") -> Unplaced:
     return Unplaced(gang=asked, status=status, reason=reason, message="", decision=Decision(engine="none"))  # type: ignore[arg-type]  # one of four words
 
 
@@ -126,6 +126,17 @@ def test_a_gang_that_has_timed_out_is_tried_when_that_can_help_after_pauses_that
         memory.answered(no(late), look(now), question=asked)
     for pause, mean in zip(pauses, (1, 2, 4, 8, 8), strict=True):
         assert SPREAD[0] * mean <= pause <= SPREAD[1] * mean
+
+
+def test_what_was_said_when_the_time_was_over_is_kept_for_the_one_event_about_it() -> None:
+    late = replace(TRAIN, created=1000.0, timeout_seconds=300)
+    memory = attempts(late)
+    memory.answered(replace(no(late), message="first"), look(0))
+    assert memory.time_out(late, look(0, calendar=1300))
+    memory.answered(replace(no(late), message="second"), look(9))
+    attempt = memory.of(late.key)
+    assert attempt is not None
+    assert attempt.late == "first"
 
 
 def test_no_time_runs_while_a_gate_holds_a_gang_up() -> None:

@@ -35,7 +35,7 @@ def verdict(told: Told) -> tuple[str, str] | None:
     gang, plan = told.gang, told.plan
     if told.timed_out:
         why = sentence(plan) if isinstance(plan, Unplaced) else told.trouble
-        return SCHEDULE_TIMEOUT, f"The gang has waited longer than {gang.timeout_seconds} seconds for a placement. {why}".rstrip()
+        return SCHEDULE_TIMEOUT, f"{_late(gang)} {why}".rstrip()
     if gang.waiting is not None:
         return (gang.waiting.code, gang.waiting.message) if told.ripe else None
     if told.trouble:
@@ -59,7 +59,8 @@ def of_gang(told: Told) -> Iterator[Said]:
                 namespace=pod.namespace, name=pod.name, uid=pod.uid, reason=reason, message=text, created=pod.created, version=pod.resource_version
             )
     if code == SCHEDULE_TIMEOUT:
-        yield from _events(told, SCHEDULE_TIMEOUT, message, everywhere=False)
+        note = f"{_late(told.gang)} {told.late}".rstrip() if told.late else message
+        yield _event(told.gang, _about(told, pending[0])[-1], SCHEDULE_TIMEOUT, note, warn=True)  # once: it does not follow later answers
     elif code not in _SILENT:
         yield from _events(told, "FailedScheduling", f"{code}: {message}")
 
@@ -87,10 +88,12 @@ def _condition(told: Told, code: str, message: str) -> tuple[str, str]:
     return code, message
 
 
-def _events(told: Told, reason: str, note: str, *, everywhere: bool = True) -> Iterator[EventSaid]:
-    first = pending_pods(told.gang)[0]
-    about = _about(told, first)
-    for regarding in about if everywhere else about[-1:]:
+def _late(gang: Gang) -> str:
+    return f"The gang has waited longer than {gang.timeout_seconds} seconds for a placement."
+
+
+def _events(told: Told, reason: str, note: str) -> Iterator[EventSaid]:
+    for regarding in _about(told, pending_pods(told.gang)[0]):
         yield _event(told.gang, regarding, reason, note, warn=True, times=max(1, told.decisions))
 
 

@@ -29,6 +29,8 @@ class Told:
     decisions: int = 0
     """How many times it was decided."""
     timed_out: bool = False
+    late: str = ""
+    """What it was told last when it had waited too long."""
     trouble: str = ""
     """Why the last commit failed, or which bug stopped the decision; empty where nothing is wrong."""
     ripe: bool = True

@@ -89,6 +89,8 @@ class Lease:
         self.term = 0
         self.holder = ""
         """Who holds it, as far as we saw; for messages."""
+        self.trouble = ""
+        """Why it could not be asked for or renewed at the last try; empty: it could."""
         self._api = api
         self._namespace = namespace
         self._name = name
@@ -132,7 +134,8 @@ class Lease:
                         self._until = float("-inf")
                         return
             except (ApiError, TimeoutError) as error:
-                logger.warning("the Lease %s/%s could not be renewed: %s", self._namespace, self._name, error)
+                self.trouble = f"the Lease {self._namespace}/{self._name} could not be renewed: {_why(error)}"
+                logger.warning("%s", self.trouble)
             if not self.held():
                 return
 
@@ -154,13 +157,15 @@ class Lease:
                 if found is None:
                     return await self._create()
                 if not self._free(found):
+                    self.trouble = ""
                     return False
                 self._version, self._acquired = found.metadata.resourceVersion, _now()
                 return await self._taken((found.spec.leaseTransitions or 0) + 1)
         except Conflict:
             return False
         except (Unreachable, TooMany, TimeoutError) as error:
-            logger.warning("the Lease %s/%s cannot be asked for: %s", self._namespace, self._name, error)
+            self.trouble = f"the Lease {self._namespace}/{self._name} cannot be asked for: {_why(error)}"
+            logger.warning("%s", self.trouble)
             return False
 
     async def _read(self) -> _Object | None:
@@ -205,7 +210,7 @@ class Lease:
         self._version = _Object.model_validate_json(answer).metadata.resourceVersion
         # From the moment of sending: others count from a later one.
         self._until = sent + self._duration
-        self.term, self.holder = term, self.identity
+        self.term, self.holder, self.trouble = term, self.identity, ""
         return True
 
     async def _write(self, *, holder: str | None, term: int) -> bytes:
@@ -226,6 +231,10 @@ class Lease:
                 "leaseTransitions": term,
             },
         }
+
+
+def _why(error: Exception) -> str:
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error)
 
 
 def _now() -> str:

@@ -53,13 +53,24 @@ class Server:
     """The HTTP server."""
 
     def __init__(
-        self, api: Api, watcher: Watcher, metrics: Metrics, *, turned: Callable[[], float], clock: Callable[[], float] = time.monotonic
+        self,
+        api: Api,
+        watcher: Watcher,
+        metrics: Metrics,
+        *,
+        turned: Callable[[], float],
+        leaderless: Callable[[], str] = str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Answer from these; ``turned`` tells when the loop last took a turn or waits for one, in monotonic seconds."""
+        """Answer from these; ``turned`` tells when the loop last took a turn or waits for one, in monotonic seconds.
+
+        ``leaderless`` says why the Lease cannot be had although it is asked for; empty: nothing keeps us from it.
+        """
         self._api = api
         self._watcher = watcher
         self._metrics = metrics
         self._turned = turned
+        self._leaderless = leaderless
         self._clock = clock
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -115,8 +126,8 @@ class Server:
             return web.Response(status=_UNAVAILABLE, text="not synced: " + "; ".join(missing) + "\n")
         if self._watcher.age > OLDEST_SECONDS:
             return web.Response(status=_UNAVAILABLE, text=f"the API server has not been heard for {self._watcher.age:.0f} s\n")
-        if self.trouble:
-            return web.Response(status=_UNAVAILABLE, text=f"{self.trouble}\n")
+        if trouble := self.trouble or self._leaderless():
+            return web.Response(status=_UNAVAILABLE, text=f"{trouble}\n")
         return web.Response(text="ok\n")
 
     async def metrics(self, _: web.Request) -> web.Response:

@@ -57,6 +57,8 @@ class Election(Protocol):
 
     identity: str
     term: int
+    trouble: str
+    """Why the Lease could not be asked for or renewed at the last try; empty: it could."""
 
     def held(self) -> bool:
         """Whether we surely lead at this moment."""
@@ -78,6 +80,7 @@ class Alone:
         """Take a name for records."""
         self.identity = identity
         self.term = 0
+        self.trouble = ""
 
     def held(self) -> bool:
         """Return True."""
@@ -127,7 +130,7 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joi
 
     async def replan(gang: Gang) -> Plan:
         async with decider.lock:
-            return (await decider.decide(gang)).plan
+            return (await decider.decide(gang, without=loop.shunned(gang))).plan
 
     carrier = Carrier(Committer(api, election, in_flight=config.binds_in_flight), cache, feed, replan, metrics, clock=ticks)
     served = frozenset(config.namespaces)
@@ -146,7 +149,7 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joi
         served=lambda namespace: not served or namespace in served,
         clock=ticks,
     )
-    server = Server(api, watcher, metrics, turned=lambda: loop.turned, clock=ticks)
+    server = Server(api, watcher, metrics, turned=lambda: loop.turned, leaderless=lambda: "" if election.held() else election.trouble, clock=ticks)
     return Parts(api=api, watcher=watcher, feed=feed, loop=loop, teller=teller, outbox=outbox, election=election, server=server, metrics=metrics)
 
 

@@ -179,3 +179,22 @@ async def test_others_are_told_a_duration_that_is_no_shorter_than_what_we_believ
     told = script.bodies[0]["spec"]["leaseDurationSeconds"]
     clock.now = 100.0 + told
     assert (told, mine.held()) == (2, False)
+
+
+async def test_why_the_lease_cannot_be_had_is_known_until_it_is_had() -> None:
+    script, clock = Script(), Clock()
+    full = refuse(500, "InternalError")
+    script.on(f"PUT {ONE}", full, full, answer(lease("me")))
+    told: list[str] = []
+
+    async def look(request: web.Request) -> web.StreamResponse:
+        told.append(mine.trouble)
+        return await answer(lease(None))(request)
+
+    script.on(f"GET {ONE}", look)
+    async with serving(script) as api:
+        mine = ours(api, clock)
+        await mine.acquire()
+    assert told[0] == ""
+    assert all("cannot be asked for" in each and "InternalError" in each for each in told[1:])
+    assert (len(told), mine.trouble) == (3, "")

@@ -1,8 +1,8 @@
 """Short calls over HTTP/1.1: one request, one whole answer, on connections that are kept open.
 
-The binds of a cluster are thousands of calls of a kilobyte each; a general client spends four times as much CPU on one of them as this does
-(docs/benchmarks.md). What TLS trusts, credentials and repeated calls are `scheduler.kube.api`'s, and so are streams and proxies, which go
-through the general client.
+The binds of a cluster are thousands of calls of a kilobyte each; a general client spends a multiple of the CPU on one of them
+(docs/decisions/0003-lean-connections.md). Answers are parsed by httptools. What TLS trusts, credentials and repeated calls are
+`scheduler.kube.api`'s, and so are streams and proxies, which go through the general client.
 
 The difficulty: an answer that ends early is no answer. A connection is given back only when its answer was read to the end and the server
 keeps it open; every other end of a call closes it.
@@ -13,18 +13,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
 MOST_CONNECTIONS: Final = 1100
 """Open at one moment: as many binds in flight as can be configured, and some more for everything else."""
-MOST_HEAD: Final = 2**16
-"""Bytes after which the head of an answer is no answer of an API server."""
-MOST_BODY: Final = 2**30
+MOST_BYTES: Final = 2**30
+"""An answer that is longer is none of an API server."""
 _PORTS: Final = {"http": 80, "https": 443}
-_NO_BODY: Final = (204, 304)
 _INTERIM: Final = range(100, 200)
+_FRAMED: Final = {"content-length", "transfer-encoding"}
+"""Headers that say where an answer ends; without them it ends with the connection."""
 
 
 class BrokenAnswerError(OSError):
@@ -103,47 +105,35 @@ class Connections:
         return made
 
 
-@dataclass(slots=True)
-class _Reading:
-    """The answer that is being read."""
-
-    done: asyncio.Future[Answer]
-    buffer: bytearray = field(default_factory=bytearray)
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    rest: int | None = None
-    """How many bytes the buffer holds when the body is whole; None: not known, by chunks or up to the end."""
-    chunked: bool = False
-    chunks: list[bytes] = field(default_factory=list)
-
-
 class _Connection(asyncio.Protocol):
-    """One connection; one request at a time."""
+    """One connection; one request at a time. The ``on_`` methods are called by the parser."""
 
     def __init__(self, gone: Callable[[_Connection], None]) -> None:
         self._gone = gone
         self._transport: asyncio.Transport | None = None
-        self._reading: _Reading | None = None
+        self._parser = HttpResponseParser(self)
+        self._done: asyncio.Future[Answer] | None = None
         self._stays = True
+        self._begin()
 
     @property
     def usable(self) -> bool:
         """Whether another request can be sent."""
-        return self._transport is not None and self._stays and self._reading is None
+        return self._transport is not None and self._stays and self._done is None
 
     async def ask(self, request: bytes, seconds: float) -> Answer:
         """Send a request and return the answer."""
         if self._transport is None:
             raise BrokenAnswerError("the server has closed the connection")
         loop = asyncio.get_running_loop()
-        self._reading = _Reading(loop.create_future())
+        self._done = loop.create_future()
         late = loop.call_later(seconds, self._fail, TimeoutError())
         try:
             self._transport.write(request)
-            return await self._reading.done
+            return await self._done
         finally:
             late.cancel()
-            self._reading = None
+            self._done = None
 
     def close(self) -> None:
         """Close without waiting for the server's polite end."""
@@ -158,104 +148,61 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the answer that only the end of the connection ends; fail every other one."""
         self._transport = None
-        self._stays = False
         self._gone(self)
-        reading = self._reading
-        if reading is not None and exc is None and reading.status and reading.rest is None and not reading.chunked:
-            self._finish(bytes(reading.buffer))
-        else:
-            self._fail(exc if isinstance(exc, OSError) else BrokenAnswerError("the server has closed the connection"))
+        if exc is None and self._status and not _FRAMED & self._headers.keys():
+            self._finish()
+        self._fail(exc if isinstance(exc, OSError) else BrokenAnswerError("the server has closed the connection"))
 
     def data_received(self, data: bytes) -> None:
-        """Take the next bytes."""
-        reading = self._reading
-        if reading is None or reading.done.done():
-            self.close()  # nobody has asked for this
+        """Give the next bytes to the parser."""
+        self._size += len(data)
+        if self._done is None or self._size > MOST_BYTES:
+            self._refuse(f"it is longer than {MOST_BYTES} bytes")
             return
-        reading.buffer += data
         try:
-            if reading.status or self._head(reading):
-                self._body(reading)
-        except (ValueError, IndexError) as error:
-            self._fail(BrokenAnswerError(f"the answer is not HTTP/1.1: {error}"))
-            self.close()
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self._refuse(str(error))
 
-    def _head(self, reading: _Reading) -> bool:
-        """Read status and headers; return whether they are there."""
-        end = reading.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(reading.buffer) > MOST_HEAD:
-                raise ValueError(f"its head is longer than {MOST_HEAD} bytes")
-            return False
-        first, *lines = reading.buffer[:end].decode("latin-1").split("\r\n")
-        del reading.buffer[: end + 4]
-        protocol, status = first[:8], int(first[9:12])
-        if not protocol.startswith("HTTP/1."):
-            raise ValueError(f"it begins with {first[:40]!r}")
-        if status in _INTERIM:
-            return self._head(reading)
-        pairs = (line.partition(":") for line in lines)
-        reading.headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        reading.status = status
-        reading.chunked = "chunked" in reading.headers.get("transfer-encoding", "").lower()
-        length = reading.headers.get("content-length")
-        if status in _NO_BODY:
-            reading.rest, reading.chunked = 0, False
-        elif length is not None and not reading.chunked:
-            reading.rest = _size(length, 10)
-        stays = reading.headers.get("connection", "keep-alive" if protocol == "HTTP/1.1" else "close").lower()
-        self._stays = "close" not in stays and (reading.rest is not None or reading.chunked)
-        return True
+    def on_message_begin(self) -> None:
+        """Begin an answer; a second one to one request costs the connection."""
+        self._stays &= self._done is not None and not self._done.done()
 
-    def _body(self, reading: _Reading) -> None:
-        """Finish the answer when its body is whole."""
-        if reading.chunked:
-            self._chunks(reading)
-        elif reading.rest is not None and len(reading.buffer) >= reading.rest:
-            self._stays &= len(reading.buffer) == reading.rest
-            self._finish(bytes(reading.buffer[: reading.rest]))
-        elif len(reading.buffer) > MOST_BODY:
-            raise ValueError(f"its body is longer than {MOST_BODY} bytes")
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, or a trailer."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
-    def _chunks(self, reading: _Reading) -> None:
-        """Take the chunks that are whole; what is behind a half one is looked at again when more has come."""
-        buffer, at = reading.buffer, 0
-        while (end := buffer.find(b"\r\n", at)) >= 0:
-            size = _size(buffer[at:end].partition(b";")[0].decode("latin-1"), 16)
-            if size == 0:
-                self._trailers(reading, at, end)
-                break
-            if len(buffer) < end + 2 + size + 2:
-                break
-            reading.chunks.append(bytes(buffer[end + 2 : end + 2 + size]))
-            at = end + 2 + size + 2
-            if buffer[at - 2 : at] != b"\r\n":
-                raise ValueError("a chunk is longer than it says")
-        del buffer[:at]
+    def on_headers_complete(self) -> None:
+        """Keep the status."""
+        self._status = self._parser.get_status_code()
 
-    def _trailers(self, reading: _Reading, at: int, end: int) -> None:
-        """Finish when the empty line behind the last chunk is there; what stands before it is nothing that we read."""
-        over = end if reading.buffer[end : end + 4] == b"\r\n\r\n" else reading.buffer.find(b"\r\n\r\n", at)
-        if over >= 0:
-            self._stays &= len(reading.buffer) == over + 4
-            self._finish(b"".join(reading.chunks))
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        self._pieces.append(body)
 
-    def _finish(self, body: bytes) -> None:
-        reading = self._reading
-        if reading is not None and not reading.done.done():
-            reading.done.set_result(Answer(status=reading.status, headers=reading.headers, body=body))
+    def on_message_complete(self) -> None:
+        """Hand the answer over, unless it only says that there will be one."""
+        if self._status in _INTERIM:
+            self._begin()
+            return
+        self._stays &= self._parser.should_keep_alive()
+        self._finish()
+
+    def _begin(self) -> None:
+        self._status, self._size = 0, 0
+        self._headers: dict[str, str] = {}
+        self._pieces: list[bytes] = []
+
+    def _finish(self) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(Answer(status=self._status, headers=self._headers, body=b"".join(self._pieces)))
+            self._begin()
+
+    def _refuse(self, why: str) -> None:
+        self._fail(BrokenAnswerError(f"the answer cannot be read as HTTP/1.1: {why}"))
+        self._stays = False
+        self.close()
 
     def _fail(self, why: BaseException) -> None:
-        if self._reading is not None and not self._reading.done.done():
-            self._reading.done.set_exception(why)
-
-
-def _size(text: str, base: int) -> int:
-    """Read a length; int() alone would take signs, spaces and underscores."""
-    text = text.strip()
-    if not text.isalnum() or not text.isascii():
-        raise ValueError(f"a length is {text[:40]!r}")
-    size = int(text, base)
-    if size > MOST_BODY:
-        raise ValueError(f"a length is {size}, more than {MOST_BODY}")
-    return size
+        if self._done is not None and not self._done.done():
+            self._done.set_exception(why)

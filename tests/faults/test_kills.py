@@ -6,7 +6,7 @@ from tests.faults.kills import POSITIONS, SAMPLE, calls, drawn, kills_of, run
 from tests.faults.longrun import Stage
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("tests.faults.kills_fixture",)
+pytest_plugins = ("tests.faults.history_fixture",)
 
 
 def test_the_long_run_kills_before_and_after_every_write_of_commits_of_2_8_and_64_pods() -> None:
@@ -15,7 +15,7 @@ def test_the_long_run_kills_before_and_after_every_write_of_commits_of_2_8_and_6
     assert all(position.nth < calls(position.work, position.size) for position in (*SAMPLE, *drawn(1, 500)))
 
 
-def test_no_kill_at_any_write_of_a_commit_leaves_a_gang_half_bound_or_lost(faults_stage: Stage) -> None:
-    counts = run(faults_stage, SAMPLE)
+def test_no_kill_at_any_write_of_a_commit_leaves_a_gang_half_bound_or_lost(theatre: Stage) -> None:
+    counts = run(theatre, SAMPLE)
     assert counts["kills"] == kills_of(SAMPLE) == 20
     assert (counts["restart"], counts["hand-over"]) == (17, 2)

@@ -71,7 +71,7 @@ async def namespace(api: Api) -> AsyncIterator[str]:
         with contextlib.suppress(ApiError):
             await remove_records(api, name)
         with contextlib.suppress(ApiError):
-            await api.delete(PODS.path(name), NOW)
+            await emptied(api, PODS, name)
         await api.delete(NAMESPACES.path(name=name))
 
 
@@ -88,11 +88,20 @@ async def nodes(api: Api, wanted: Sequence[Json], tell: Tell) -> AsyncIterator[N
         await together(gone(api, NODES.path(name=name)) for name in names)
 
 
+async def emptied(api: Api, resource: Resource, where: str) -> list[str]:
+    """Delete all objects of a kind in a namespace, one by one where the server cannot do it in one call; return their paths."""
+    items = from_json(await api.get(resource.path(where)))["items"]
+    paths = [resource.path(where, str(_meta(raw)["name"])) for raw in items]
+    try:
+        await api.delete(resource.path(where), NOW)
+    except ApiError:
+        await together(gone(api, path, NOW) for path in paths)
+    return paths
+
+
 async def remove_records(api: Api, where: str) -> None:
     """Delete the commit records of a namespace: no scheduler runs any more that would take its finalizer off them."""
-    paths = [PLACEMENTS.path(where, str(_meta(raw)["name"])) for raw in from_json(await api.get(PLACEMENTS.path(where)))["items"]]
-    await together(gone(api, path) for path in paths)
-    await together(_freed(api, path) for path in paths)
+    await together(_freed(api, path) for path in await emptied(api, PLACEMENTS, where))
 
 
 async def pods_played(api: Api, where: str, node: str) -> bool:

@@ -56,7 +56,7 @@ async def bare(on: Bench, count: int, gpus: int, in_flight: int) -> Floor:
     await asyncio.sleep(on.site.pause)
     seats = [(name, nodes[i % len(nodes)]) for i, name in enumerate(names)]
     floor = await _bound(on, seats, in_flight)
-    await on.remove(names)
+    await on.clear(names)
     return floor
 
 

@@ -87,10 +87,10 @@ def centile(values: Sequence[float], percent: int) -> float:
 
 async def _gang(on: Bench) -> float:
     """Have the scheduler bind one gang on the idle cluster; return the seconds."""
-    gang, names = await _come(on, GANG)
+    names = await _come(on, GANG)
     created = await on.observer.created(names)
     bound = await on.observer.bound(names)
-    await on.remove(names, [gang])
+    await on.clear(names)
     return bound - created
 
 
@@ -98,24 +98,24 @@ async def _arrive(on: Bench, running: Process, count: int) -> tuple[list[float],
     """Let gangs come; return the seconds of each, and how late the latest was made."""
     began = time.perf_counter()
 
-    async def one(number: int) -> tuple[str, list[str], float]:
+    async def one(number: int) -> tuple[list[str], float]:
         await asyncio.sleep(began + number / RATE - time.perf_counter())
         late = time.perf_counter() - began - number / RATE
-        return *await _come(on, ARRIVING), late
+        return await _come(on, ARRIVING), late
 
     made = await asyncio.gather(*map(one, range(count)))
-    pods = [name for _, names, _ in made for name in names]
+    pods = [name for names, _ in made for name in names]
     await on.observer.bound(pods)
     await running.quiet()
-    took = [await on.observer.bound(names) - await on.observer.created(names) for _, names, _ in made]
-    await on.remove(pods, [gang for gang, _, _ in made])
-    return took, max(late for *_, late in made)
+    took = [await on.observer.bound(names) - await on.observer.created(names) for names, _ in made]
+    await on.clear(pods)
+    return took, max(late for _, late in made)
 
 
-async def _come(on: Bench, load: Load) -> tuple[str, list[str]]:
-    """Make one gang; return its name and those of its pods."""
+async def _come(on: Bench, load: Load) -> list[str]:
+    """Make one gang; return the names of its pods."""
     gang = on.name("gang")
     names = [f"{gang}-{i}" for i in range(load.pods)]
     await on.make(POD_GROUPS, [our_group(gang, load.pods, in_rack=False)])
     await on.make(PODS, ours(gang, names, load.gpus))
-    return gang, names
+    return names

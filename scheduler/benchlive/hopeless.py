@@ -41,7 +41,7 @@ async def hopeless(site: Site) -> AsyncIterator[Row]:
             shares = await _windows(on, running)
         names = [name for gang in members.values() for name in gang]
         bound = sum(name in on.observer.nodes for name in names)
-        await on.remove([*full, *names], list(members))
+        await on.clear([*full, *names])
     facts: dict[str, Fact] = {"most of a window %": round(max(shares), 1), "seconds watched": round(len(shares) * _seconds(site)), "bound": bound}
     mean = sum(shares) / len(shares)
     what = f"{count} gangs of {GANG} that do not fit on {len(site.nodes):,} full nodes, a pod comes and goes each second: CPU"

@@ -73,7 +73,7 @@ async def _run(on: Bench, count: int) -> tuple[float, float, float]:
         await on.observer.bound(others)
         await running.quiet()
     moments = on.observer.moments
-    await on.remove([*pods, *others], [*recorded, new])
+    await on.clear([*pods, *others])
     return min(moments[pod] for pod in pods) - leading, min(moments[pod] for pod in others) - leading, last - leading
 
 

@@ -72,7 +72,7 @@ async def ours_over_backlog(on: Bench, gangs: Gangs) -> Seen:
     async with scheduler(on.site.credentials, on.namespace) as running:
         began = await running.said(LEADING)
         seen = await _watched(on, running, members, _Work(began=began, cpu=running.cpu_seconds))
-    await on.remove(_flat(members), list(members))
+    await on.clear(_flat(members))
     return seen
 
 
@@ -81,7 +81,7 @@ async def peer_over_backlog(on: Bench, gangs: Gangs, program: Path) -> Seen:
     members = await _made(on, gangs, peer=True)
     async with kube_scheduler(program, on.site.kubeconfig) as running:
         seen = await _watched(on, running, members, _Work(began=time.perf_counter(), cpu=0.0))
-    await on.remove(_flat(members), list(members), PEER_GROUPS)
+    await on.clear(_flat(members), PEER_GROUPS)
     return seen
 
 
@@ -91,7 +91,7 @@ async def one_gang(on: Bench, running: Process, gangs: Gangs) -> Seen:
     members = await _made(on, gangs, peer=False, settled=False)
     began = await on.observer.created(_flat(members))
     seen = await _watched(on, running, members, _Work(began=began, cpu=before))
-    await on.remove(_flat(members), list(members))
+    await on.clear(_flat(members))
     return seen
 
 

@@ -84,12 +84,12 @@ class Bench:
         """Create objects; return the server's answers."""
         return await cluster.together(self.site.api.post(resource.path(self.namespace), each) for each in objects)
 
-    async def remove(self, pods: Sequence[str], groups: Sequence[str] = (), resource: Resource = POD_GROUPS) -> None:
-        """Delete pods and their groups, and the commit records of the namespace; wait until the pods are gone."""
-        api = self.site.api
-        await cluster.remove_records(api, self.namespace)
-        await cluster.together(cluster.gone(api, resource.path(self.namespace, group)) for group in groups)
-        await cluster.together(cluster.gone(api, PODS.path(self.namespace, pod), cluster.NOW) for pod in pods)
+    async def clear(self, pods: Sequence[str], resource: Resource = POD_GROUPS) -> None:
+        """Delete all pods and groups of the namespace, and its commit records; wait until these pods are gone."""
+        api, space = self.site.api, self.namespace
+        await cluster.remove_records(api, space)
+        await cluster.emptied(api, resource, space)
+        await cluster.emptied(api, PODS, space)
         await self.observer.gone(pods)
         await asyncio.sleep(self.site.pause)
 

@@ -1,6 +1,7 @@
 """Writes measured tables into docs/benchmarks.md: `coterie bench -o json > report.json`, then `python -m tests.bench.tables report.json`.
 
-A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. Tables of scenarios that the report does not hold are left as they are.
+A table stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. Tables of scenarios that the report does not hold are left as they are. With
+several reports, rows of the same scenario are put together; one that is in two of them is taken from the later one (`live --rows`).
 """
 
 import json
@@ -23,6 +24,18 @@ def written(page: str, report: dict[str, Any]) -> str:
         one["name"]: "\n".join([_made_by(one["name"], report), "", *RENDERERS.get(one["name"], _plain)(one["rows"])]) for one in report["scenarios"]
     }
     return REGION.sub(lambda m: f"{m[1]}{tables[m['name']]}\n{m[4]}" if m["name"] in tables else m[0], page)
+
+
+def together(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one report with the scenarios of all; rows keep the place where they first stood, and the last word on each counts."""
+    scenarios: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Row]] = {}
+    for report in reports:
+        for one in report["scenarios"]:
+            scenarios[one["name"]] = one
+            rows.setdefault(one["name"], {}).update({row["what"]: row for row in one["rows"]})
+    merged = [{**one, "rows": list(rows[name].values())} for name, one in scenarios.items()]
+    return {**reports[-1], "scenarios": merged}
 
 
 def _made_by(name: str, report: dict[str, Any]) -> str:
@@ -154,9 +167,8 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments:
         print(__doc__, file=sys.stderr)  # noqa: T201 - a command line speaks to its user
         return 2
-    for name in arguments:
-        report = json.loads(Path(name).read_text(encoding="utf-8"))
-        PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), report), encoding="utf-8")
+    reports = [json.loads(Path(name).read_text(encoding="utf-8")) for name in arguments]
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), together(reports)), encoding="utf-8")
     return 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.bench.measure import Options, Row
 from scheduler.bench.scenarios import OPENB, SCENARIOS, Measured, chosen, measure, report
-from tests.bench.tables import PAGE, REGION, written
+from tests.bench.tables import PAGE, REGION, together, written
 
 SMALL = Options(runs=1, shrink=500, instances=1)
 PAGE_TEXT = "before\n<!-- table: {name} -->\nout of date\n<!-- end -->\nbetween\n<!-- table: other -->\nkept\n<!-- end -->\n"
@@ -41,6 +41,13 @@ def test_what_was_not_run_and_what_does_not_hold_are_seen_in_the_table() -> None
     assert "| a known answer | - |" in page
     assert "not run no data" in page
     assert "at least 100: **does not hold**" in page
+
+
+def test_rows_of_several_reports_are_put_together_and_the_later_word_counts() -> None:
+    first = made("tight", [Row(what="a", unit="%", values=(1.0,)), Row(what="b", unit="%", values=(2.0,))])
+    later = made("tight", [Row(what="c", unit="%", values=(3.0,)), Row(what="a", unit="%", values=(4.0,))])
+    (one,) = together([first, later])["scenarios"]
+    assert [(row["what"], row["median"]) for row in one["rows"]] == [("a", 4.0), ("b", 2.0), ("c", 3.0)]
 
 
 def test_every_scenario_has_a_table_on_the_page_and_every_table_a_scenario() -> None:

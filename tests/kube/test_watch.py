@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,6 +190,45 @@ async def test_what_is_forbidden_holds_the_start_up_back_only_where_it_is_needed
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(watcher.synced(), 0.5)
             assert (watcher.health["pods"].phase, "it is Forbidden" in str(watcher.health["pods"].error)) == ("failing", True)
+
+
+async def test_a_kind_that_was_forbidden_for_a_while_is_asked_for_again_and_taken_in_when_it_is_allowed() -> None:
+    script = Script()
+    optional = next(r for r in WATCHED if r.source == "jobs.batch")
+    jobs = "/apis/batch/v1/jobs"
+    job = {"kind": "Job", "apiVersion": "batch/v1", "metadata": {"name": "late", "namespace": "ai", "uid": "j", "resourceVersion": "3"}}
+    script.on(f"GET {jobs}", refuse(403, "Forbidden"), refuse(403, "Forbidden"), refuse(403, "Forbidden"), answer(listed(job, version="5")))
+    script.on(f"WATCH {jobs}", silent)
+    async with serving(script) as api, watching(api, optional, recheck=0.01) as watcher:
+        await asyncio.wait_for(watcher.synced(), 5)
+        assert (watcher.health["jobs.batch"].phase, watcher.health["jobs.batch"].error is not None) == ("failing", True)
+        assert await told(watcher, last("=")) == ["+late", "="]
+        assert (watcher.health["jobs.batch"].phase, watcher.health["jobs.batch"].error) == ("live", None)
+
+
+async def test_a_needed_kind_that_was_forbidden_for_a_while_ends_the_start_up_when_it_is_allowed() -> None:
+    script = Script()
+    script.on(f"GET {PODS}", refuse(403, "Forbidden"), refuse(403, "Forbidden"), answer(listed(named("a", "1"), version="5")))
+    script.on(f"WATCH {PODS}", silent)
+    async with serving(script) as api, watching(api, recheck=0.01) as watcher:
+        await asyncio.wait_for(watcher.synced(), 5)
+        assert await told(watcher, last("=")) == ["+a", "="]
+
+
+async def test_a_watch_on_which_bytes_come_but_never_an_event_or_a_bookmark_is_left_and_resumed() -> None:
+    async def drips(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"\n")
+            await asyncio.sleep(0.02)
+
+    script = Script()
+    script.on(f"GET {PODS}", answer(listed(named("a", "1"), version="5")))
+    script.on(f"WATCH {PODS}", drips, stream(line("ADDED", named("b", "6"))), silent)
+    async with serving(script) as api, watching(api, idle=0.3) as watcher:
+        assert await told(watcher, last("+b")) == ["+a", "=", "+b"]
+    assert "resourceVersion=5" in script.asked[2]
 
 
 async def test_an_object_that_cannot_be_read_is_told_as_such_and_the_watch_goes_on() -> None:

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from scheduler.kube.api import PLACEMENTS, Api
 from scheduler.kube.bindings.bind import Binder, Seated
 from scheduler.kube.bindings.outcomes import Bound, Committed, Outcome, Partly, Refused
+from scheduler.kube.bindings.pace import Pace
 from scheduler.kube.bindings.records import MOST_SEATS, answered, body, new_record, placement, record_name, rewrite, seats_of
 from scheduler.kube.bindings.settle import Settler
 from scheduler.kube.errors import ApiError, Conflict, Unreachable
@@ -31,7 +32,7 @@ from scheduler.state.record import Record, RecordSeat
 __all__ = ["Bound", "Committed", "Committer", "Leadership", "Outcome", "Partly", "Refused"]
 
 IN_FLIGHT: Final = 32
-"""Binds that are on their way at one moment, over all gangs."""
+"""Binds that are on their way at one moment at most, over all gangs; how many are is found by `scheduler.kube.bindings.pace`."""
 SETTLING: Final = 8
 """Records that are settled at one moment: what is written behind the binds must not crowd them out when they begin again."""
 _CHANGED: Final = "A node of the plan has changed while the record was written; its seats are judged anew."
@@ -59,7 +60,7 @@ class Committer:
         self._api = api
         self._leadership = leadership
         self._clock = clock
-        self._slots = asyncio.Semaphore(in_flight)
+        self._pace = Pace(most=in_flight)
         self._behind = asyncio.Semaphore(SETTLING)
         self._binding = 0
         self._calm = asyncio.Event()
@@ -151,7 +152,7 @@ class Committer:
         async with self._bind_slot():
             if not self.leading():
                 return not_leading()
-            found = await self.binder.bind(pod, seat, None)
+            found = await self._bound(pod, seat, None)
         return (Bound if found.state == "bound" else Partly)(record=None, seats=(found,))
 
     async def _write(self, plan: Placed, seats: tuple[RecordSeat, ...], known: Record | None) -> Record | Refused:
@@ -190,7 +191,13 @@ class Committer:
             if not self.leading() or self.term != term:
                 # The record of a leader that was paused may claim room that was given away: who leads now judges it before its first bind.
                 return Seated(seat=seat, state="unreachable", message=not_leading().message)
-            return await self.binder.bind(pod, seat, record)
+            return await self._bound(pod, seat, record)
+
+    async def _bound(self, pod: Pod, seat: RecordSeat, record: Record | None) -> Seated:
+        found = await self.binder.bind(pod, seat, record)
+        if found.state == "unreachable":
+            self._pace.slow_down()
+        return found
 
     @contextlib.asynccontextmanager
     async def _bind_slot(self) -> AsyncIterator[None]:
@@ -198,7 +205,7 @@ class Committer:
         self._binding += 1
         self._calm.clear()
         try:
-            async with self._slots:
+            async with self._pace.slot():
                 yield
         finally:
             self._binding -= 1

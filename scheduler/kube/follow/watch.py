@@ -177,7 +177,7 @@ class _Reflector:
     def _failed(self, error: ApiError, started: float) -> float:
         if time.monotonic() - started > _STEADY_SECONDS:
             self._backoff.reset()
-        pause = self._backoff.next(error.retry_after)
+        pause = min(self._backoff.next(error.retry_after), max(self._recheck, error.retry_after or 0.0))
         self._watcher.mark(self.row, "failing", error=error)
         logger.warning("watch of %s failed, trying again in %.1f s: %s", self.row.source, pause, error)
         return pause
@@ -227,10 +227,18 @@ class _Reflector:
         lines = Lines()
         async with contextlib.aclosing(self._api.stream(self._resource.path(), query, idle=self._idle)) as pieces:
             self._watcher.health[self.row.source].watches += 1
+            told = time.monotonic()
             async for piece in pieces:
-                for line in lines.feed(piece):
+                whole = lines.feed(piece)
+                for line in whole:
                     self._apply(*event(line))
-                self._watcher.mark(self.row, "live")
+                now = time.monotonic()
+                if whole:
+                    told = now
+                    self._watcher.mark(self.row, "live")
+                elif now - told > self._idle:
+                    # Something between us and the server keeps the connection warm; a server would have sent a bookmark.
+                    raise Unreachable(f"watch of {self.row.source}: neither an event nor a bookmark came in {self._idle:.0f} s")
 
     def _apply(self, kind: str, raw: bytes) -> None:
         match kind:

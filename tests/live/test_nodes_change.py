@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.admin import Admin, Object
+from tests.controlplane.kubelet import Kubelets
 from tests.controlplane.nodes import add_nodes, racks, remove_nodes
 from tests.controlplane.stack import ControlPlane
 from tests.faults.proxy import Proxy
 from tests.faults.proxy_calls import Call, Kind
 from tests.faults.proxy_faults import Gate, Hold, Once
-from tests.live.neighbours import theirs
-from tests.live.running import GROUPS, apply, bound, pod, pod_group, running, sweep
+from tests.live.neighbours import theirs, whole
+from tests.live.running import GROUPS, apply, bound, leader_worker_set, over_committed, pod, pod_group, running, seats, sweep
 
 pytestmark = pytest.mark.live
 pytest_plugins = ("tests.deploy.fixture", "tests.live.main_fixture")
@@ -145,3 +146,21 @@ def test_a_node_that_changes_while_a_bind_is_on_its_way_leaves_no_gang_half_boun
     path = f"{GROUPS.format(namespace)}/train"
     admin.wait(lambda: admin.get(path).get("status", {}).get("phase") == "Running", 20, what="the gang runs")
     assert binds(proxy, namespace).count(node) == 1
+
+
+@pytest.mark.usefixtures("nodes")
+def test_a_node_that_is_taken_while_a_bind_is_on_its_way_refuses_the_member_and_the_group_starts_again_elsewhere(
+    control_plane: ControlPlane, namespace: str, proxy: Proxy
+) -> None:
+    admin = control_plane.admin
+    gate = held(proxy, namespace, "bind")
+    with Kubelets.playing(admin) as kubelets:
+        apply(admin, [leader_worker_set("llm", size=3)], namespace)
+        node = json.loads(gate.await_call().body)["target"]["name"]
+        with told(proxy):
+            occupy(admin, node)
+        gate.open()
+        admin.wait(lambda: kubelets.rejections, 20, what="the node refuses the member that came second")
+        admin.wait(lambda: whole(admin, namespace) == {"llm-0"} and not over_committed(admin), 20, what="the group runs elsewhere")
+    assert {(each.scheduler, each.node) for each in kubelets.rejections} == {("coterie", node)}
+    assert node not in seats(admin, namespace).values()

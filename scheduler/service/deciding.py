@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -24,7 +25,7 @@ from scheduler.solve.joint.window import Joint
 from scheduler.solve.solver import Budget, Solver
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey, NodeName
+from scheduler.state.ids import GangKey, NodeName, PodUid
 from scheduler.state.objects import Pod, Shape
 from scheduler.state.plan import Decision, Placed, Plan, Unplaced
 from scheduler.state.snapshot import Snapshot
@@ -117,10 +118,18 @@ class Decider:
         seconds = time.perf_counter() - started
         return tuple(Answer(plan=plan, seconds=seconds, seen=seen[plan.gang.key], window=len(plans)) for plan in plans[:held])
 
-    async def reserve(self, gang: Gang, running: Sequence[Gang], *, beside: Callable[[Snapshot], Snapshot]) -> Reserved | None:
+    async def reserve(
+        self,
+        gang: Gang,
+        running: Sequence[Gang],
+        *,
+        beside: Callable[[Snapshot], Snapshot],
+        may_end: Callable[[AbstractSet[PodUid]], AbstractSet[PodUid]],
+    ) -> Reserved | None:
         """Choose the seats that the gang gets when pods have ended, see `scheduler.decide.reserve`. Hold the lock.
 
-        ``beside`` gives the cluster as it will be when gangs that come first have the seats that are reserved for them.
+        ``beside`` gives the cluster as it will be when gangs that come first have the seats that are reserved for them,
+        ``may_end`` those of the running pods that are counted on to end.
         """
         snapshot = self._cache.snapshot().beside(self._cache.nominated, gang.priority)
         return await asyncio.to_thread(
@@ -128,7 +137,7 @@ class Decider:
             beside(snapshot),
             gang,
             running,
-            may_end=self._cache.snapshot().pods.keys(),
+            may_end=may_end(self._cache.snapshot().pods.keys()),
             solver=self._solver,
             budget=self._budget,
             checks=checks(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from math import inf
 from typing import Final
@@ -30,7 +30,7 @@ from scheduler.service.telling import Teller, View
 from scheduler.service.window import Windows
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey
+from scheduler.state.ids import GangKey, NodeName
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +135,10 @@ class Loop:
             world=self._cache.world(), grouping=self._grouping, nodes=self._cache.snapshot().nodes, unreadable=self._cache.problems, now=self._clock()
         )
 
+    def shunned(self, gang: Gang) -> Collection[NodeName]:
+        """Return the nodes that are not to be proposed to a gang, because they refused it a moment ago."""
+        return self._windows.refused(gang, self._clock())
+
     async def _turn(self) -> bool:
         """Take one turn; return whether another one is worth taking at once."""
         self._regroup()
@@ -158,7 +162,7 @@ class Loop:
         """Decide what comes next, or find seats to reserve; return whether another turn is worth taking at once."""
         look = self._look()
         self._time_out(look)
-        self._memory.reservations.review(self._grouping.gangs)
+        self._memory.reservations.review(self._grouping.gangs, look)
         self._memory.questions.update(self._decider.view, look.now)
         head = self._memory.reservations.candidate(self._queue, look)
         if head is not None and not self._carrier.occupied(head):
@@ -214,7 +218,10 @@ class Loop:
         async with self._decider.lock:
             look, began, found = self._look(), time.perf_counter(), None
             try:
-                found = await self._decider.reserve(gang, tuple(self._gangs()), beside=partial(self._memory.reservations.beside, gang))
+                kept = self._memory.reservations
+                found = await self._decider.reserve(
+                    gang, tuple(self._gangs()), beside=partial(kept.beside, gang), may_end=partial(kept.may_end, gang)
+                )
             except Exception:
                 self._metrics.count("coterie_errors", "decide")
                 logger.exception("looking for seats to reserve for %s failed", gang.key)

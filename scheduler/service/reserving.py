@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -19,7 +20,7 @@ from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts, Look
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey
+from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Unplaced
 from scheduler.state.resources import GPU, written
@@ -31,6 +32,8 @@ AGAIN_SECONDS: Final = 900.0
 """When seats are looked for again for a gang that no end of pods would help."""
 REST: Final = 20.0
 """After a search that took so long, no other one is begun for this many times as long: searches never cost more than a twentieth."""
+PATIENCE: Final = 10.0
+"""When none of the pods that must end has ended for so many times ``after``, they are taken for pods that stay, and other seats are found."""
 _SHOWN: Final = 3
 
 
@@ -41,6 +44,10 @@ class _Kept:
     reserved: Reserved
     since: float
     """Seconds since the epoch."""
+    moved: float
+    """Monotonic seconds when a pod that must end has ended last."""
+    left: int
+    """Pods that must still end."""
     checked: Snapshot | None = None
     """The cluster on which it was found possible last."""
     seen: Snapshot | None = None
@@ -67,12 +74,15 @@ class Reservations:
     after: float
     """Seconds that a gang is refused before seats are reserved for it; 0: never."""
     rest: float = REST
+    patience: float = PATIENCE
     nodes: Callable[[], int] = lambda: 0
     """Rises with every change of a node; set by the loop, as is the next one."""
     changed: Callable[[], None] = lambda: None
     """Called when something about reservations is to be told."""
     _of: dict[GangKey, _Kept] = field(default_factory=dict)
     _vain: dict[GangKey, _Vain] = field(default_factory=dict)
+    _staying: dict[GangKey, frozenset[PodUid]] = field(default_factory=dict)
+    """Pods on whose end a gang waited too long."""
     _rest_until: float = 0.0
 
     def pods(self, gang: Gang) -> tuple[Pod, ...]:
@@ -89,11 +99,15 @@ class Reservations:
             snapshot = snapshot.without(one.reserved.ending & snapshot.pods.keys()).with_plan(one.reserved.plan)
         return snapshot
 
-    def review(self, gangs: Iterable[Gang]) -> None:
+    def may_end(self, gang: Gang, pods: AbstractSet[PodUid]) -> AbstractSet[PodUid]:
+        """Return those of the pods that run whose end a gang may wait for."""
+        return pods - self._staying.get(gang.key, frozenset())
+
+    def review(self, gangs: Iterable[Gang], look: Look) -> None:
         """Give back what is not needed or not possible any more; ``gangs`` are those that wait for a decision."""
         snapshot, waiting = self.cache.snapshot(), {gang.key: gang for gang in gangs} if self._of else {}
         for key, one in list(self._of.items()):
-            why = self._over(one, waiting.get(key), snapshot)
+            why = self._over(one, waiting.get(key), snapshot) or self._stuck(one, snapshot, look)
             if why:
                 self._drop(key, why)
         self.metrics.gauge("coterie_reservations", len(self._of))
@@ -110,19 +124,24 @@ class Reservations:
                     return gang
         return None
 
+    def _patience_ends(self) -> list[float]:
+        return [one.moved + self.patience * self.after for one in self._of.values()]
+
     def next_look(self, queue: Iterable[Gang], look: Look) -> float:
         """Return the monotonic moment at which a gang may become a candidate although nothing happens."""
         if not self.after:
             return float("inf")
         taken = {one.reserved.gang.priority for one in self._of.values()}
         moments = [began + self.after for gang in queue if gang.priority not in taken and (began := self.attempts.refused_since(gang)) is not None]
-        moments += [vain.until for vain in self._vain.values()]
+        moments += [*(vain.until for vain in self._vain.values()), *self._patience_ends()]
         waiting = [max(moment, self._rest_until) for moment in moments if max(moment, self._rest_until) > look.now]
         return min(waiting, default=float("inf"))
 
     def put(self, gang: Gang, found: Reserved | None, look: Look, seconds: float) -> None:
         """Take in what a search found that took so long."""
         self._rest_until = look.now + self.rest * seconds
+        if found is None and self._staying.pop(gang.key, frozenset()):
+            return  # they may end after all: the next search counts on them
         if found is None:
             self._vain[gang.key] = _Vain(key=self._question(gang), nodes=self.nodes(), until=look.now + AGAIN_SECONDS)
             return
@@ -130,7 +149,7 @@ class Reservations:
         for key, other in list(self._of.items()):
             if ahead(gang, other.reserved.gang) and not other.reserved.needed.keys().isdisjoint(found.needed):
                 self._drop(key, f"{_name(gang)} comes before it and has seats reserved on the same nodes")
-        self._of[gang.key] = _Kept(reserved=found, since=look.calendar)
+        self._of[gang.key] = _Kept(reserved=found, since=look.calendar, moved=look.now, left=len(found.ending))
         self._tell(gang.key, found, look.calendar)
         self.metrics.gauge("coterie_reservations", len(self._of))
         fields = {"gang": gang.key, "nodes": list(found.needed), "ending": sorted(found.ending)}
@@ -146,13 +165,15 @@ class Reservations:
 
     def keep(self, gangs: Iterable[Gang]) -> None:
         """Forget searches for gangs that are not among these."""
-        alive = {gang.key for gang in gangs} if self._vain else set()
+        alive = {gang.key for gang in gangs} if self._vain or self._staying else set()
         self._vain = {key: vain for key, vain in self._vain.items() if key in alive}
+        self._staying = {key: pods for key, pods in self._staying.items() if key in alive}
 
     def clear(self) -> None:
         """Give everything back: another replica leads."""
         self._of.clear()
         self._vain.clear()
+        self._staying.clear()
 
     def _before(self, gang: Gang) -> list[_Kept]:
         if not self._of or 0 < len(gang.fixed) < gang.min_member:
@@ -180,6 +201,17 @@ class Reservations:
             return "the seats cannot become free any more"
         one.checked = snapshot
         return ""
+
+    def _stuck(self, one: _Kept, snapshot: Snapshot, look: Look) -> str:
+        """Say that nothing has ended for long; the pods that did not are not counted on again."""
+        left = one.reserved.ending & snapshot.pods.keys()
+        if len(left) < one.left:
+            one.left, one.moved = len(left), look.now
+        if not left or look.now - one.moved < self.patience * self.after:
+            return ""
+        key = one.reserved.gang.key
+        self._staying[key] = self._staying.get(key, frozenset()) | left
+        return f"none of {len(left)} pods has ended for {self.patience * self.after:.0f} seconds"
 
     def _pods(self, one: _Kept) -> tuple[Pod, ...]:
         snapshot = self.cache.snapshot()

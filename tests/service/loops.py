@@ -105,7 +105,9 @@ class World:
         attempts = Attempts(BackoffConfig(), seed=1)
         self.attempts = attempts
         self.feed = feed = Feed(cache, Index(), self.queue, self.metrics)
-        self.reservations = reservations = Reservations(cache=cache, attempts=attempts, metrics=self.metrics, after=reserve_after, rest=0)
+        self.reservations = reservations = Reservations(
+            cache=cache, attempts=attempts, metrics=self.metrics, after=reserve_after, rest=0, patience=1e9
+        )
         decider = Decider(cache, solver, budget or Budget(), drain=feed.drain, joint=joint, reserved=reservations.pods)
 
         async def replan(gang: Gang) -> Plan:
@@ -150,7 +152,7 @@ class World:
         """Wait until no turn is taken for a while; somebody else runs the loop."""
         calm = 0
         async with asyncio.timeout(20):
-            while calm < 4:
+            while calm < 7:
                 await asyncio.sleep(0.02)
                 idle = self.loop._turned is None and self.queue.empty()  # noqa: SLF001 - there is no other way to know
                 calm = calm + 1 if idle and not self.feed.wake.is_set() else 0

@@ -194,3 +194,17 @@ def test_a_gang_that_no_end_of_pods_would_help_keeps_nothing_from_anybody() -> N
     run(world, [*NODES, HALF], large(pods=5), [small(1, gpus=4)])
     assert nodes_of(world)["small-01"] in ("a", "b")
     assert b"coterie_reservations 0.0" in world.metrics.expose()
+
+
+def test_pods_that_do_not_end_for_long_are_not_counted_on_any_more_and_other_seats_are_found() -> None:
+    world, before = made(), list[str]()
+
+    def long_after() -> None:
+        before.append(sentence(world, "large"))
+        world.reservations.review([gang_of(world)], Look(now=1e12, calendar=0.0))
+        world.feed.wake.set()
+
+    run(world, [*NODES, node("d"), HALF, pod("most", on="d", gpus=6)], large(), long_after, lambda: None)
+    assert "on a, b since" in before[0]
+    assert "on b, d since" in sentence(world, "large")
+    assert "on a, b since" not in sentence(world, "large")

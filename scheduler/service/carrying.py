@@ -228,6 +228,8 @@ class Carrier:
             self._refused.pop(key, None)
         if outcome is None:
             return
+        if isinstance(outcome, Refused) and outcome.reason == "NotFound" and (ghost := self._cache.records.get(key)) is not None:
+            self._feed.drop_record(ghost, SOURCE)
         self._take(outcome, already)
         self._deny(key, outcome)
         self.tell(told(outcome))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from scheduler.kube.api import PLACEMENTS
 from scheduler.kube.bindings.judge import kubelet_refused
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.group.groups import GroupRef
@@ -23,6 +24,8 @@ from scheduler.state.record import Record
 
 logger = logging.getLogger(__name__)
 
+_RECORDS: Final = f"{PLACEMENTS.plural}.{PLACEMENTS.group}"
+_MOST_GONE: Final = 256
 _MOST_TURNED_AWAY: Final = 10_000
 
 
@@ -59,6 +62,8 @@ class Feed:
         """What kubelets refused since the list was cleared last."""
         self.turned_away: deque[Pod] = deque(maxlen=_MOST_TURNED_AWAY)
         """The pods themselves, also those of the first list, until whoever looks after records took them."""
+        self._gone: deque[str] = deque(maxlen=_MOST_GONE)
+        """UIDs of the records that went last."""
         self._cache = cache
         self._metrics = metrics
         self._events = events
@@ -128,6 +133,10 @@ class Feed:
         about = Id(source=source, namespace=record.namespace, name=record.name, uid=record.uid)
         self._take(Put(id=about, value=record))
 
+    def drop_record(self, record: Record, source: str) -> None:
+        """Take in that a record is gone, as the server said to a write; the watch may never tell, if it never told that there was one."""
+        self._take(Removed(id=Id(source=source, namespace=record.namespace, name=record.name, uid=record.uid)))
+
     def _collect(self) -> None:
         while not self._events.empty():
             self._backlog.append(self._events.get_nowait())
@@ -138,6 +147,8 @@ class Feed:
         value = event.value if isinstance(event, Put) else None
         if isinstance(value, Record) and self._stale(value):
             return False
+        if isinstance(event, Removed) and event.id.source == _RECORDS:
+            self._gone.append(event.id.uid)
         before = self._cache.pod(event.id.uid) if event.id.source == "pods" else None
         visible = self._cache.apply(event)
         if event.id.source == "pods":
@@ -160,6 +171,8 @@ class Feed:
                 self.refusals.append(Refusal(group=keeper(group, after), node=after.node))
 
     def _stale(self, record: Record) -> bool:
+        if record.uid in self._gone:
+            return True  # the answer to a write that was on its way when the record went: nobody would ever say again that it is gone
         known = self._cache.records.get((record.namespace, record.name))
         return known is not None and known.uid == record.uid and newer(known.resource_version, record.resource_version)
 

@@ -111,6 +111,17 @@ def test_an_older_word_about_a_record_does_not_replace_a_newer_one() -> None:
     assert world.cache.records["ai", "r"].bound == 3
 
 
+def test_a_late_word_about_a_record_that_is_gone_does_not_bring_it_back() -> None:
+    world = World()
+    record = Record(namespace="ai", name="r", uid="u", resource_version="9", gang=Ref(kind="Pod", name="g"), epoch=1, deadline=0, seats=())
+    world.feed.put_record(record, "placements.coterie.dev")
+    world.feed.drop_record(record, "placements.coterie.dev")
+    world.feed.put_record(replace(record, resource_version="10"), "placements.coterie.dev")
+    assert world.cache.records == {}
+    world.feed.put_record(replace(record, uid="another"), "placements.coterie.dev")
+    assert world.cache.records["ai", "r"].uid == "another"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "expected"), [("10", "9", True), ("9", "10", False), ("9", "9", False), ("a", "9", False), ("", "9", False)]
 )

@@ -43,6 +43,8 @@ class Scene:
     starts: "itertools.count[int]" = field(default_factory=itertools.count)
     processes: dict[str, Process] = field(default_factory=dict)
     """What was started last by each client's port."""
+    late: set[str] = field(default_factory=set)
+    """Gangs whose record a paused leader makes when the room is gone: the one window that docs/commit.md names. Binds are never excused."""
 
     @property
     def admin(self) -> Admin:
@@ -145,7 +147,12 @@ def scene(control_plane: ControlPlane, kubeconfig: Path, *, blind: float = 0.0) 
 def _judge(made: Scene, offset: int, blind: float) -> Judged:
     history = made.recorder.history()
     time.sleep(0.5)  # the audit log is written after the answers
-    return judge(agree(history, list(writes(made.control_plane.audit_log, offset))), Terms(blind=blind))
+    judged = judge(agree(history, list(writes(made.control_plane.audit_log, offset))), Terms(blind=blind))
+    first = {
+        s.revision for s in history.steps if s.kind == "placement" and s.after and s.before is None and s.after["spec"]["gang"]["name"] in made.late
+    }
+    judged.violations = [each for each in judged.violations if not (each.rule == "H6" and each.revision in first)]
+    return judged
 
 
 def _clear(admin: Admin, nodes: Sequence[str]) -> None:

@@ -119,12 +119,18 @@ class Scenario:
                 return
 
     def end(self) -> None:
-        """Take everything away."""
-        for gang in list(self.gangs.values()):
-            self.delete(gang)
-        for each in self.pods():
-            self.remove(each["metadata"]["name"])
-        self.admin.wait(lambda: not self.pods(), 60, interval=0.2, what="the pods of the seed are gone")
+        """Take everything away, in an order in which nothing is made anew."""
+
+        def gone() -> bool:
+            for obj in self.admin.items(SETS.format(self.namespace)):
+                self.admin.delete(f"{SETS.format(self.namespace)}/{obj['metadata']['name']}", missing_ok=True)
+            left = self.pods()
+            for each in left:
+                self.remove(each["metadata"]["name"])
+            return not left
+
+        self.admin.delete(GROUPS.format(self.namespace))
+        self.admin.wait(gone, 60, interval=0.2, what="the pods of the seed are gone")
         for name in self.nodes:
             self.admin.delete(f"/api/v1/nodes/{name}", missing_ok=True)
 

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler.bench.launch import CommandFailedError
-from scheduler.bench.measure import Row
+from scheduler.bench.measure import Fact, Row
 from scheduler.benchlive.objects import NOBODY, pod
 from scheduler.benchlive.process import stop
 from scheduler.benchlive.site import Bench, Site, bench
+from scheduler.config import Config
 from scheduler.kube.api import PODS
 
 CONSTANTS: Final = (8, 16, 32, 64, 128)
 """Calls in flight that are tried."""
-PODS_A_RUN: Final = 800
+PODS_A_RUN: Final = 600
 WHOLE: Final = 500
 """Pods of one try where the best constant is only to be found."""
 
@@ -47,21 +48,22 @@ class Floor:
         return self.pods / self.seconds if self.seconds else 0.0
 
 
-async def bare(on: Bench, count: int, gpus: int, in_flight: int) -> Floor:
-    """Make pods and have them bound by the bare loop, evenly over the nodes; take them away again."""
+async def bare(on: Bench, count: int, gpus: int, in_flight: int, *, paced: bool = False) -> Floor:
+    """Make pods and have them bound by the bare loop, evenly over the nodes; take them away again. ``paced``: at most so many."""
     group, nodes = on.name("bare"), on.site.names
     names = [f"{group}-{i:04}" for i in range(count)]
     await on.make(PODS, [pod(name, NOBODY, gpus) for name in names])
     await on.observer.created(names)
     await asyncio.sleep(on.site.pause)
     seats = [(name, nodes[i % len(nodes)]) for i, name in enumerate(names)]
-    floor = await _bound(on, seats, in_flight)
+    floor = await _bound(on, seats, in_flight, paced=paced)
     await on.clear(names)
     return floor
 
 
-async def _bound(on: Bench, seats: Sequence[tuple[str, str]], in_flight: int) -> Floor:
-    command = ("-m", "scheduler.benchlive.bare", f"--kubeconfig={on.site.credentials}", f"--namespace={on.namespace}", f"--in-flight={in_flight}")
+async def _bound(on: Bench, seats: Sequence[tuple[str, str]], in_flight: int, *, paced: bool) -> Floor:
+    asked = (f"--kubeconfig={on.site.credentials}", f"--namespace={on.namespace}", f"--in-flight={in_flight}", *(["--paced"] if paced else []))
+    command = ("-m", "scheduler.benchlive.bare", *asked)
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
@@ -94,14 +96,17 @@ async def best(site: Site) -> int:
 
 
 async def flights(site: Site) -> AsyncIterator[Row]:
-    """Measure the bare loop at every constant, in turn within each run."""
+    """Measure the bare loop at every constant, and with the scheduler's own limit, in turn within each run."""
     count = site.options.size(PODS_A_RUN)
+    most = Config().binds_in_flight
     rates: dict[int, list[float]] = {constant: [] for constant in CONSTANTS}
+    paced: list[float] = []
     async with bench(site) as on:
         for run in range(site.options.runs):
             site.options.tell(f"binding {count} pods by a bare loop with {', '.join(map(str, CONSTANTS))} calls in flight, run {run + 1}")
             for constant in CONSTANTS:
                 rates[constant].append((await bare(on, count, 1, constant)).rate)
+            paced.append((await bare(on, count, 1, most, paced=True)).rate)
     site.rates.update(rates)
     chosen = statistics.median(rates[await best(site)])
     for constant in CONSTANTS:
@@ -109,3 +114,5 @@ async def flights(site: Site) -> AsyncIterator[Row]:
         yield Row(
             what=f"bare loop, {constant} binds in flight (yardstick)", unit="binds/s", values=tuple(rates[constant]), facts={"of the best": share}
         )
+    facts: dict[str, Fact] = {"of the best": round(statistics.median(paced) / chosen, 2), "at most": most}
+    yield Row(what="bare loop, binds in flight as the scheduler finds them", unit="binds/s", values=tuple(paced), facts=facts)

@@ -29,7 +29,7 @@ GANGS_A_RUN: Final = 20
 ARRIVING: Final = Load(pods=8, gpus=1)
 RATE: Final = 10
 """Gangs a second that arrive: their pods are made and bound by the same two CPUs, which are half busy then."""
-ARRIVALS: Final = 150
+ARRIVALS: Final = 100
 
 
 async def idle(site: Site) -> AsyncIterator[Row]:

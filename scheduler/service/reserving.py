@@ -32,8 +32,8 @@ AGAIN_SECONDS: Final = 900.0
 """When seats are looked for again for a gang that no end of pods would help."""
 REST: Final = 20.0
 """After a search that took so long, no other one is begun for this many times as long: searches never cost more than a twentieth."""
-PATIENCE: Final = 10.0
-"""When none of the pods that must end has ended for so many times ``after``, they are taken for pods that stay, and other seats are found."""
+PATIENCE: Final = 600.0
+"""Seconds after which pods that must end, of which none has ended, are taken for pods that stay; other seats are found then."""
 _SHOWN: Final = 3
 
 
@@ -125,7 +125,7 @@ class Reservations:
         return None
 
     def _patience_ends(self) -> list[float]:
-        return [one.moved + self.patience * self.after for one in self._of.values()]
+        return [one.moved + self.patience for one in self._of.values()]
 
     def next_look(self, queue: Iterable[Gang], look: Look) -> float:
         """Return the monotonic moment at which a gang may become a candidate although nothing happens."""
@@ -207,11 +207,11 @@ class Reservations:
         left = one.reserved.ending & snapshot.pods.keys()
         if len(left) < one.left:
             one.left, one.moved = len(left), look.now
-        if not left or look.now - one.moved < self.patience * self.after:
+        if not left or look.now - one.moved < self.patience:
             return ""
         key = one.reserved.gang.key
         self._staying[key] = self._staying.get(key, frozenset()) | left
-        return f"none of {len(left)} pods has ended for {self.patience * self.after:.0f} seconds"
+        return f"none of {len(left)} pods has ended for {self.patience:.0f} seconds"
 
     def _pods(self, one: _Kept) -> tuple[Pod, ...]:
         snapshot = self.cache.snapshot()

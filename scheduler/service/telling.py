@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scheduler.kube.group.groups import Grouping, find_pod_group
@@ -14,13 +14,13 @@ from scheduler.kube.publish.gangs import of_gang, placed
 from scheduler.kube.publish.groups import of_groups, ours
 from scheduler.kube.publish.objects import of_bad_objects, of_policies
 from scheduler.kube.publish.outbox import Outbox
-from scheduler.kube.publish.said import Said, Told, status_of
+from scheduler.kube.publish.said import PodSaid, Said, Told, status_of
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts
 from scheduler.service.deciding import Answer
 from scheduler.state.events import Id
 from scheduler.state.gang import Gang
-from scheduler.state.ids import NodeName
+from scheduler.state.ids import NodeName, PodUid
 from scheduler.state.objects import Node, Ref
 from scheduler.state.plan import Placed, Unplaced
 from scheduler.state.world import World
@@ -117,7 +117,7 @@ class Teller:
         told = {gang.key: self._told(gang, view.world, view.now) for gang in (*view.grouping.gangs, *view.grouping.settled)}
         for each in told.values():
             if self._served(each.gang.namespace):
-                yield from of_gang(each)
+                yield from (_newest(said, view.world) for said in of_gang(each))
         for status in of_groups(view.world, view.grouping, told):
             if self._served(status.namespace):
                 yield status
@@ -142,3 +142,11 @@ class Teller:
             ripe=self._attempts.ripe(gang, now),
             group=ref,
         )
+
+
+def _newest(said: Said, world: World) -> Said:
+    """Return a pod's condition with the version that the pod has now: a gang is not made anew because somebody wrote a condition."""
+    pod = world.pods.get(PodUid(said.uid)) if isinstance(said, PodSaid) else None
+    if not isinstance(said, PodSaid) or pod is None or pod.resource_version == said.version:
+        return said
+    return replace(said, version=pod.resource_version)

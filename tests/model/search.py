@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from tests.model.cluster import Cluster
+from tests.model.conforming import Edge, changes
+from tests.model.found import Fault, Found
 from tests.model.leader import WATCH, Told, first_belief, pod_groups
 from tests.model.minds import Mind, Minds, View
 from tests.model.promises import broken_by, left_undone, stale
@@ -58,29 +60,6 @@ class Step(NamedTuple):
     broken: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """A promise that did not hold, with the steps that lead there."""
-
-    message: str
-    steps: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Say it with its schedule."""
-        return "\n".join([self.message, *(f"  {number}. {step}" for number, step in enumerate(self.steps, 1))])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a search has seen."""
-
-    states: int
-    steps: int
-    ends: int
-    minds: int
-    faults: tuple[Fault, ...]
-
-
 @dataclass(slots=True)
 class Search:
     """The search over one scenario."""
@@ -92,6 +71,7 @@ class Search:
     _served: dict[tuple[int, Call, bool], tuple[int, Answer]] = field(default_factory=dict)
     _checked: dict[tuple[int, Call, bool, bool], tuple[str, ...]] = field(default_factory=dict)
     _told: dict[tuple[int, str], Told] = field(default_factory=dict)
+    _edges: set[Edge] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Begin at the scenario's start."""
@@ -139,7 +119,9 @@ class Search:
         if not wrong and astray is not None:
             about = "there is no end to the states" if cut else "from here no end can be reached"
             wrong[about] = Fault(message=about, steps=_way(came, astray))
-        return Found(states=len(came), steps=count, ends=len(ends), minds=len(self.minds.stops), faults=tuple(wrong.values()))
+        return Found(
+            states=len(came), steps=count, ends=len(ends), minds=len(self.minds.stops), faults=tuple(wrong.values()), edges=frozenset(self._edges)
+        )
 
     def replay(self, texts: tuple[str, ...]) -> State:
         """Go the steps of a schedule again and return the state that they lead to; raises KeyError at a step that cannot be gone."""
@@ -255,6 +237,7 @@ class Search:
         key = (cluster, call, leads)
         if key not in self._served:
             after, answer = serve(self.clusters[cluster], call)
+            self._edges.update(changes(self.clusters[cluster], after))
             self._served[key] = (self._number(after if leads else stale(self.clusters[cluster], after)), answer)
         return self._served[key]
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults import kills
+from tests.faults import fencing, kills
 from tests.faults.longrun import Outcome, Stage, run_seed, stage
 
 FAULTS = 10_000
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = range(chosen.first, chosen.first + -(-wanted // PER_SEED))
     with stage() as on:
         outcomes = [_seed(on, seed, PER_SEED, chosen.keep) for seed in seeds]
-        killed = kills.run(on, kills.planned(1, chosen.kills)) if chosen.kills else Counter()
+        killed = kills.run(on, kills.planned(1, chosen.kills)) + fencing.run(on, fencing.cases((2, 8, 64))) if chosen.kills else Counter()
     short = _total(outcomes, wanted, killed, chosen.kills)
     _print(f"{time.monotonic() - begun:.0f} s")
     return 1 if short or any(outcome.violations for outcome in outcomes) else 0

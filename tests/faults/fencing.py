@@ -104,9 +104,7 @@ class Duel:
         here = self.here
         self.reset()
         gang = self._prepared(case)
-        client, leader = self.leader()
-        holding = Holding(client, case)
-        here.proxy.rules.append(holding)
+        client, leader, holding = self._holding(case)
         follower_client, follower = self.follower()
         gang = gang or here.gang(case.size, gpus=gpus(case.size))
         holding.gate.await_call()
@@ -144,6 +142,15 @@ class Duel:
     def wrote(self, client: str, *, status: Container[int | None]) -> list[Entry]:
         """Return the calls of a commit that the server answered so."""
         return self.here.proxy.calls(lambda e: e.call.client == client and e.call.commits and e.status in status)
+
+    def _holding(self, case: Case) -> tuple[str, Process, Holding]:
+        """Start the leader; its rule is there before it leads, for it may find work at once."""
+        self._holder = self._holder or self._name()
+        client, leader = self.here.start(self._holder)
+        holding = Holding(client, case)
+        self.here.proxy.rules.append(holding)
+        leader.until("leading")
+        return client, leader, holding
 
     def _name(self) -> str:
         return f"coterie-{next(self._names)}"

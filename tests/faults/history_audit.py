@@ -135,8 +135,8 @@ def agree(history: History, log: Sequence[Write], outages: Sequence[Outage] = ()
                 agreed.quarrels.append(f"nobody wrote what the watch told: {step}")
         if step.before is not None and step.after is not None and uid_of(step.before) != uid_of(step.after):
             agreed.quarrels.append(f"a deletion was not told before {step}")
-        if author is not None and step.binds and step.before is not None and author.verb != "bind":
-            agreed.quarrels.append(f"a bind was not told: {step} came with {author}")
+        if step.binds and _changes_more(step):
+            agreed.quarrels.append(f"a bind was not told before {step}")
         steps.append(replace(step, by=author.by if author is not None else ""))
     agreed.history = History(steps, history.begins, history.ends)
     agreed.quarrels.extend(_unseen(history, [write for write in done if write.revision or write.at <= until]))
@@ -145,13 +145,21 @@ def agree(history: History, log: Sequence[Write], outages: Sequence[Outage] = ()
 
 def _author(step: Step, by_key: Mapping[tuple[Kind, Key], Sequence[Write]]) -> Write | None:
     mine = by_key.get((step.kind, step.key), ())
-    for write in mine:
-        if write.revision == step.revision and write.verb not in ("bind", "evict"):
-            return write
-    if step.binds:
+    if step.binds and step.before is not None:
         uid = uid_of(step.after or {"metadata": {}})
         return next((w for w in mine if w.verb == "bind" and w.node == step.binds and w.uid in ("", uid)), None)
-    return _remover(step, mine, by_key.get((step.kind, (step.key[0], "")), ())) if _leaves(step) else None
+    # A write that changed nothing answers with the revision that it found, so that the revision alone does not tell who deleted.
+    if _leaves(step):
+        return _remover(step, mine, by_key.get((step.kind, (step.key[0], "")), ()))
+    return next((w for w in mine if w.revision == step.revision and w.verb in ("create", "update", "patch")), None)
+
+
+def _changes_more(step: Step) -> bool:
+    """Whether a step that brings a node changes what a bind does not."""
+    if step.before is None or step.after is None:
+        return False
+    phases = [(obj.get("status") or {}).get("phase") for obj in (step.before, step.after)]
+    return phases[0] != phases[1] or going(step.before) != going(step.after)
 
 
 def _leaves(step: Step) -> bool:
@@ -169,7 +177,7 @@ def _remover(step: Step, mine: Sequence[Write], whole: Sequence[Write]) -> Write
     evicted = [w for w in right if w.verb == "evict"]
     if evicted and step.before is not None and not going(step.before):
         return evicted[0]
-    later = sorted((w for w in right if w.verb == "delete" and w.revision > step.revision), key=lambda w: w.revision)
+    later = sorted((w for w in right if w.verb == "delete" and w.revision >= step.revision), key=lambda w: w.revision)
     deleted = later or [w for w in right if w.verb == "delete"]
     # Where the last finalizer goes or the grace is over, the writer of that takes away what was deleted before.
     last = [w for w in right if step.after is None and w.verb in ("patch", "update") and w.uid == uid]

@@ -95,7 +95,7 @@ def stage() -> Iterator[Stage]:
         yield Stage(control_plane=control_plane, kubeconfig=control_plane.kubeconfig_for_service_account("coterie-system", "coterie"))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Run:
     """One seed while it runs."""
 
@@ -106,6 +106,9 @@ class Run:
     recorder: Recorder
     scheduler: Scheduler
     chance: random.Random
+    audited: int
+    """Where the audit log ended when it began."""
+    begun: float
     outages: list[Outage] = field(default_factory=list)
     next_compaction: float = 0.0
 
@@ -124,7 +127,7 @@ class Run:
                 self.scenario.done["compact etcd"] += 1
             if restarted < restarts and self.plan.total >= faults * (restarted + 1) / (restarts + 1):
                 restarted += 1
-                self._restart()
+                self.restart()
             time.sleep(self.chance.uniform(0.0, 0.12))
 
     def settle(self) -> list[str]:
@@ -143,7 +146,8 @@ class Run:
             time.sleep(0.3)
         return []
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Restart the API server, as a machine would that is rebooted: it gets a second to end."""
         first = self.recorder.etcd.revision()
         self.stage.control_plane.stop_api_server()
         time.sleep(self.chance.uniform(0, 1))
@@ -151,46 +155,65 @@ class Run:
         self.outages.append(Outage(first=first, last=self.recorder.etcd.revision()))
         self.scenario.done["restart the API server"] += 1
 
+    def outcome(self) -> Outcome:
+        """Let everything settle, and judge all of it."""
+        left = self.settle()
+        until = time.time()
+        history = self.recorder.history()
+        time.sleep(0.5)  # the audit log is written after the answers
+        terms = Terms(blind=BLIND, must_bind=self.scenario.must_bind())
+        log = list(writes(self.stage.control_plane.audit_log, self.audited))
+        agreed = agree(history, log, self.outages, until=until)
+        judged = judge(agreed, terms)
+        judged.violations += [Violation(rule="H5", revision=0, about=(each.split(" ")[1],), message=f"not settled: {each}") for each in left]
+        judged.violations += _bugs(self.scheduler)
+        return Outcome(
+            seed=self.plan.seed,
+            faults=self.plan.counts,
+            calls=Counter(entry.call.kind for entry in self.proxy.log),
+            actions=self.scenario.done,
+            counts=judged.counts,
+            seconds=time.monotonic() - self.begun,
+            violations=judged.violations,
+            agreed=agreed,
+            terms=terms,
+            proxy_log="\n".join(map(str, self.proxy.log)),
+            scheduler_log=self.scheduler.text(),
+        )
 
-def run_seed(on: Stage, seed: int, faults: int, *, restarts: int = 1, seconds: float = 900.0, config: dict[str, Any] | None = None) -> Outcome:
-    """Run one seed until there were so many faults, let everything settle, and judge all of it."""
-    begun = time.monotonic()
-    audit = on.control_plane.audit_log
-    offset = audit.stat().st_size
-    plan, scenario = Plan(seed), Scenario(on.control_plane.admin, seed)
+
+@contextlib.contextmanager
+def playing(on: Stage, plan: Plan) -> Iterator[Run]:
+    """Run a scheduler behind a proxy that follows a plan, in a scenario of the plan's seed; everything is taken away at the end."""
+    begun, audited = time.monotonic(), on.control_plane.audit_log.stat().st_size
+    scenario = Scenario(on.control_plane.admin, plan.seed)
     with Recorder(on.control_plane.etcd_url) as recorder, proxied(on.control_plane, plan) as proxy:
         scenario.begin()
-        scheduler = Scheduler(proxy.kubeconfig(on.kubeconfig, CLIENT), config=CONFIG | (config or {}))
+        scheduler = Scheduler(proxy.kubeconfig(on.kubeconfig, CLIENT), config=CONFIG)
         try:
             scheduler.until("leading", seconds=60)
-            run = Run(on, scenario, plan, proxy, recorder, scheduler, random.Random(f"run {seed}"))  # noqa: S311 - a scenario, not a secret
-            run.fill(faults, restarts=restarts, seconds=seconds)
-            left = run.settle()
-            until = time.time()
-            history = recorder.history()
-            time.sleep(0.5)  # the audit log is written after the answers
-            terms = Terms(blind=BLIND, must_bind=scenario.must_bind())
-            agreed = agree(history, list(writes(audit, offset)), run.outages, until=until)
-            judged = judge(agreed, terms)
-            judged.violations += [Violation(rule="H5", revision=0, about=(each.split(" ")[1],), message=f"not settled: {each}") for each in left]
-            judged.violations += _bugs(scheduler)
-            return Outcome(
-                seed=seed,
-                faults=plan.counts,
-                calls=Counter(entry.call.kind for entry in proxy.log),
-                actions=scenario.done,
-                counts=judged.counts,
-                seconds=time.monotonic() - begun,
-                violations=judged.violations,
-                agreed=agreed,
-                terms=terms,
-                proxy_log="\n".join(map(str, proxy.log)),
-                scheduler_log=scheduler.text(),
+            yield Run(
+                stage=on,
+                scenario=scenario,
+                plan=plan,
+                proxy=proxy,
+                recorder=recorder,
+                scheduler=scheduler,
+                chance=random.Random(f"run {plan.seed}"),  # noqa: S311 - a scenario, not a secret
+                audited=audited,
+                begun=begun,
             )
         finally:
             plan.on = False
-            scenario.end()
             scheduler.close()
+            scenario.end()
+
+
+def run_seed(on: Stage, seed: int, faults: int, *, restarts: int = 1, seconds: float = 900.0) -> Outcome:
+    """Run one seed until there were so many faults, let everything settle, and judge all of it."""
+    with playing(on, Plan(seed)) as run:
+        run.fill(faults, restarts=restarts, seconds=seconds)
+        return run.outcome()
 
 
 def _bugs(scheduler: Scheduler) -> list[Violation]:

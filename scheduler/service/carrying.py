@@ -85,7 +85,7 @@ class Carrier:
         record = self._cache.records.get(key) if len(gang.members) > 1 else None
         if record is not None and (record.open or key in self._held or key in self._refused):
             return True
-        if any(self._seats.holder(gang.namespace, member.pod.name) is not None for member in gang.members):
+        if any(self._seats.names(member.pod) for member in gang.members):
             return True
         return any(not seat.held for seat in self._cache.assumed(gang.key))
 

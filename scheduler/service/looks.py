@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from scheduler.kube.backoff import Backoff
 from scheduler.state.gang import Gang
+from scheduler.state.ids import PodUid
+from scheduler.state.objects import Pod
 from scheduler.state.record import Record
 
 RecordKey: TypeAlias = tuple[str, str]
@@ -80,7 +82,8 @@ class OpenSeats:
         """Begin without records."""
         self._seen: Mapping[RecordKey, Record] = {}
         self._known: dict[RecordKey, Record] = {}
-        self._holders: dict[tuple[str, str], RecordKey] = {}
+        self._holders: dict[tuple[str, str], tuple[RecordKey, PodUid]] = {}
+        """By namespace and name of the pod: the record, and the UID that it names; empty: it waits for whoever comes under that name."""
 
     def update(self, records: Mapping[RecordKey, Record]) -> None:
         """Take the records in as they are now; costs what changed beyond one look at each."""
@@ -89,17 +92,18 @@ class OpenSeats:
         self._seen = records
         for key in [key for key, record in self._known.items() if records.get(key) is not record]:
             for name in [(key[0], seat.pod) for seat in self._known.pop(key).seats]:
-                if self._holders.get(name) == key:
+                if self._holders.get(name, ("", ""))[0] == key:
                     del self._holders[name]
         for key, record in records.items():
             if record.open and key not in self._known:
                 self._known[key] = record
                 for seat in record.seats:
-                    self._holders.setdefault((key[0], seat.pod), key)
+                    self._holders.setdefault((key[0], seat.pod), (key, seat.uid))
 
-    def holder(self, namespace: str, pod: str) -> RecordKey | None:
-        """Return the open record that names the pod."""
-        return self._holders.get((namespace, pod))
+    def names(self, pod: Pod) -> bool:
+        """Whether an open record names this pod; one that was made anew under the name of a recorded pod is somebody else."""
+        found = self._holders.get((pod.namespace, pod.name))
+        return found is not None and found[1] in ("", pod.uid)
 
 
 def content(record: Record) -> Record:

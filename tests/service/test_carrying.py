@@ -129,6 +129,16 @@ async def test_a_gang_is_not_decided_while_an_open_record_names_one_of_its_pods_
     assert not world.carrier.occupied(world.gang(owner="uid-of-another-pod-group"))
 
 
+async def test_a_group_that_was_made_anew_under_the_same_names_does_not_wait_for_the_record_of_its_former_life() -> None:
+    world = World()
+    world.left_behind("n0", "n1")
+    for number in range(2):
+        world.memory.pod(f"train-{number}", uid=f"uid-anew-{number}")
+    world.sync()
+    assert not world.carrier.occupied(world.gang(owner="uid-of-the-new-leader"))
+    assert world.carrier.occupied(world.gang()), "the same owner's record has to be superseded first"
+
+
 async def test_a_gang_that_a_kubelet_refused_is_not_decided_before_it_is_given_up_and_is_then_evicted() -> None:
     world = World(owner="StatefulSet")
     world.left_behind("n0", "n1", settled=True)

@@ -94,6 +94,22 @@ async def test_a_record_whose_answer_was_lost_and_that_somebody_else_wrote_is_no
     assert (outcome.reason, [a for a in server.asked if "binding" in a]) == ("Unreachable", [])
 
 
+async def test_a_record_that_the_server_was_asked_for_twice_is_ours_although_the_answer_is_a_conflict() -> None:
+    server = script(record=(refuse(409, "AlreadyExists"),))
+    assert isinstance(await commit(server), Bound)
+    assert asked(server, f"POST {RECORDS}") == 1
+
+
+@pytest.mark.parametrize("found", [stored(written_by="coterie-1/4"), stored(observed=1)], ids=["somebody else's", "settled long ago"])
+async def test_a_conflict_with_another_record_is_no_record_of_this_commit(found: Object) -> None:
+    server = script(record=(refuse(409, "AlreadyExists"),))
+    server.on(f"GET {RECORDS}/{NAME}", answer(found))
+    server.on(f"PATCH {RECORDS}/{NAME}", refuse(409, "Conflict"))
+    outcome = await commit(server)
+    assert isinstance(outcome, Refused)
+    assert [a for a in server.asked if "binding" in a] == []
+
+
 async def test_a_record_that_was_not_written_means_that_nothing_is_bound() -> None:
     for refusal, reason in ((refuse(403, "Forbidden"), "Forbidden"), (refuse(422, "Invalid"), "Invalid")):
         server = script(record=(refusal,))

@@ -139,8 +139,8 @@ class Committer:
         path = PLACEMENTS.path(record.namespace, record.name)
         try:
             return answered(wanted, await self._api.patch(path, rewrite(wanted)))
-        except Unreachable as lost:
-            return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.message)
+        except (Unreachable, Conflict) as lost:
+            return await self._landed(wanted) or Refused(reason=_reason(lost), message=lost.message)
         except ApiError as error:
             return Refused(reason=error.reason or type(error).__name__, message=error.message)
 
@@ -165,6 +165,8 @@ class Committer:
                 return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.message)
             except Conflict:
                 known = placement(await self._api.get(PLACEMENTS.path(wanted.namespace, record_name(plan.gang))))
+                if known.open and _same(known, wanted):
+                    return known  # the server got our request twice, and this is the answer to the second
         if known.open:
             return Refused(reason="RecordOpen", message=f"The record {known.key} (epoch {known.epoch}) must be finished or superseded first.")
         if known.terminating:
@@ -177,8 +179,7 @@ class Committer:
             found = placement(await self._api.get(PLACEMENTS.path(wanted.namespace, wanted.name)))
         except (ApiError, BadInput):
             return None
-        ours = (found.epoch, found.seats, found.written_by) == (wanted.epoch, wanted.seats, wanted.written_by)
-        return found if ours else None
+        return found if _same(found, wanted) else None
 
     async def _seat(self, record: Record, seat: RecordSeat, pod: Pod | None, term: int) -> Seated:
         if pod is None and not seat.uid:
@@ -228,3 +229,12 @@ def _outcome(record: Record, seats: tuple[Seated, ...]) -> Bound | Committed | P
 
 def _unusable(name: str, problem: BadInput) -> str:
     return f"The record {name} of this gang exists and cannot be used: {problem} Correct or delete the Placement; until then the gang is not bound."
+
+
+def _same(found: Record, wanted: Record) -> bool:
+    """Whether a record is what we meant to write; identity and term are ours alone."""
+    return (found.epoch, found.seats, found.written_by) == (wanted.epoch, wanted.seats, wanted.written_by)
+
+
+def _reason(error: ApiError) -> str:
+    return "Unreachable" if isinstance(error, Unreachable) else error.reason or type(error).__name__

@@ -163,8 +163,7 @@ class Duel:
         kill = Kill(first, client, 0, "after")
         self.here.proxy.rules.append(kill)
         gang = self.here.gang(case.size, gpus=gpus(case.size))
-        self.here.admin.wait(lambda: kill.at is not None and self.here.record(gang) is not None, 20, what="the record")
-        first.kill()
+        assert kill.killed.wait(20), self.here.told(gang)
         first.wait()
         self.here.cordon(self._last_seat(gang))
         return gang

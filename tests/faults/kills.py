@@ -8,6 +8,7 @@ import argparse
 import json
 import random
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -54,6 +55,8 @@ class Kill:
     when: When
     seen: int = field(default=0, init=False)
     at: Call | None = field(default=None, init=False)
+    killed: threading.Event = field(default_factory=threading.Event, init=False)
+    """Set when the process is killed: after the server's answer, where it is to have done the write."""
 
     def __call__(self, call: Call) -> Fault | None:
         """Count its writes."""
@@ -69,6 +72,7 @@ class Kill:
 
     def _kill(self, _: Call) -> None:
         self.process.kill()
+        self.killed.set()
 
 
 def calls(work: Work, size: int) -> int:
@@ -169,12 +173,8 @@ class Run:
         self._dead(rule, position, gang)
 
     def _dead(self, rule: Kill, position: Position, gang: str) -> None:
-        deadline = time.monotonic() + 20
-        while rule.at is None:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{position}: there were only {rule.seen} writes\n{self.here.told(gang)}")
-            time.sleep(0.002)
-        rule.process.kill()  # the rule does the same, or has done it
+        if not rule.killed.wait(20):
+            raise AssertionError(f"{position}: there were only {rule.seen} writes\n{self.here.told(gang)}")
         assert rule.process.wait() == -9
         self.counts["kills"] += 1
 

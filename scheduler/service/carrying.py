@@ -17,9 +17,10 @@ from scheduler.kube.bindings.records import record_name
 from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Replan, Stuck
 from scheduler.kube.publish.said import EventSaid
 from scheduler.metrics import Metrics
-from scheduler.service.feed import Feed
+from scheduler.service.feed import Feed, Refusal
 from scheduler.service.looks import Looks, OpenSeats, RecordKey
 from scheduler.service.record_words import log, told
+from scheduler.service.shunned import keeper
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
 from scheduler.state.ids import GangKey, NodeName, PodUid
@@ -105,6 +106,8 @@ class Carrier:
         if self._committer.term != self._term:
             # Somebody else may have led meanwhile, and what we had assumed was forgotten: everything is looked at anew.
             self._looks, self._term = Looks(), self._committer.term
+            for assumed in self._cache.assuming - self.busy:
+                self._cache.forget(assumed)
         self._take_refused()
         self._refused = {key: uids for key, uids in self._refused.items() if key in self._cache.records}
         wanting = {
@@ -196,6 +199,7 @@ class Carrier:
             if outcome is not None:
                 self._take(outcome)
                 self._deny(key, outcome)
+                self._give_back(plan.gang.key, key, outcome)
             self.busy.discard(plan.gang.key)
             done(plan, outcome)
             self._feed.wake.set()
@@ -232,6 +236,7 @@ class Carrier:
             self._feed.drop_record(ghost, SOURCE)
         self._take(outcome, already)
         self._deny(key, outcome)
+        self._shun(key[0], outcome)
         self.tell(told(outcome))
         log("/".join(key), outcome)
         self._feed.wake.set()
@@ -243,6 +248,20 @@ class Carrier:
             self._denied[key] = (outcome.record.epoch, refused)
         else:
             self._denied.pop(key, None)
+
+    def _give_back(self, gang: GangKey, key: RecordKey, outcome: Outcome) -> None:
+        """Give seats back whose record somebody else has settled meanwhile: nobody would judge it again."""
+        record = self._cache.records.get(key)
+        if isinstance(outcome, Partly) and outcome.record is not None and (record is None or not record.open):
+            self._cache.forget(gang)
+
+    def _shun(self, namespace: str, outcome: Recovered) -> None:
+        """Tell of nodes to which the API server would not bind a member, so that they are not proposed again at once."""
+        for seated in outcome.failed if isinstance(outcome, Partly) else ():
+            pod = self._cache.pod_named(namespace, seated.seat.pod)
+            group = self._feed.index.group(pod.uid) if pod is not None else None
+            if seated.state == "refused" and pod is not None and group is not None:
+                self._feed.refusals.append(Refusal(group=keeper(group, pod), node=seated.seat.node))
 
     def _words(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Mapping[str, str]]:
         found = {key: self._denied[key] for key in keys if key in self._denied}

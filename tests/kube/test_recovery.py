@@ -404,6 +404,28 @@ async def test_a_settled_record_is_not_reopened_by_a_late_word_of_a_former_leade
     assert record_name(scene.gang(cache)) == before.name
 
 
+async def test_what_a_paused_leader_still_writes_on_a_record_is_refused_before_its_successor_binds_for_it() -> None:
+    scene = Scene(size=2)
+    scene.commit_then_die("n0", "n1")
+    stale = scene.record
+    seen: list[tuple[str, str]] = []
+    scene.memory.before = lambda _method, path: seen.append((scene.record.written_by, path)) if path.endswith("/binding") else None
+    assert isinstance(await scene.tend(scene.cache()), Bound)
+    assert {by for by, _ in seen} == {"coterie-0/3"}, "the record is ours before the first bind"
+    late = await Committer(scene.memory.api, Leading()).rewrite(stale, [replace(seat, node="n3") for seat in stale.seats])  # type: ignore[arg-type] # a plain string
+    assert isinstance(late, Refused)
+    assert [seat.node for seat in scene.record.seats] == ["n0", "n1"]
+
+
+async def test_a_record_whose_members_are_all_bound_is_settled_without_a_word_more_whoever_wrote_it() -> None:
+    scene = Scene(size=2)
+    scene.commit_then_die("n0", "n1")
+    for number in range(2):
+        scene.bind(number, f"n{number}")
+    assert isinstance(await scene.tend(scene.cache()), Bound)
+    assert scene.memory.asked == [f"PATCH /{scene.record.name}/status"]
+
+
 async def test_a_record_whose_answer_was_lost_and_that_the_next_leader_has_settled_stays_settled() -> None:
     scene = Scene(size=2)
     planned = scene.planned("n0", "n1")

@@ -119,6 +119,32 @@ async def test_a_new_term_looks_at_every_open_record_at_once() -> None:
     assert len(world.due()) == 1
 
 
+async def test_seats_are_given_back_whose_record_another_leader_has_settled_before_our_commit_had_ended() -> None:
+    world = World()
+
+    def settled(method: str, path: str) -> None:
+        if method == "POST" and path.endswith("train-0/binding"):
+            (record,) = world.memory.records()
+            raw = world.memory.objects[f"{RECORDS}/{record.name}"]
+            world.memory.put(f"{RECORDS}/{record.name}", {**raw, "status": {"phase": "Released", "observedEpoch": 1, "bound": 0}})
+            world.sync()
+        if path.endswith("/binding"):
+            raise Denied("not any more", status=403)
+
+    world.memory.before = settled
+    await world.committed(world.planned("n0", "n1"))
+    assert (world.cache.assuming, world.carrier.occupied(world.gang())) == (frozenset(), False)
+
+
+async def test_a_new_term_begins_without_the_seats_that_the_former_one_assumed() -> None:
+    world = World()
+    world.due()
+    world.cache.assume(world.planned("n0", "n1"))
+    world.lease.term += 1
+    world.due()
+    assert world.cache.assuming == frozenset()
+
+
 async def test_a_gang_is_not_decided_while_an_open_record_names_one_of_its_pods_whoever_the_record_is_about() -> None:
     world = World()
     later = world.gang(owner="uid-of-another-pod-group")

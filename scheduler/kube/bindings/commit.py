@@ -31,7 +31,7 @@ from scheduler.state.record import Record, RecordSeat
 
 __all__ = ["Bound", "Committed", "Committer", "Leadership", "Outcome", "Partly", "Refused"]
 
-IN_FLIGHT: Final = 32
+IN_FLIGHT: Final = 128
 """Binds that are on their way at one moment at most, over all gangs; how many are is found by `scheduler.kube.bindings.pace`."""
 SETTLING: Final = 8
 """Records that are settled at one moment: what is written behind the binds must not crowd them out when they begin again."""
@@ -135,7 +135,7 @@ class Committer:
         if not self.leading():
             return not_leading()
         # What its status says is about the former epoch; a group that is being given up is never rewritten.
-        wanted = replace(record, epoch=record.epoch + 1, seats=tuple(seats), written_by=self._signature)
+        wanted = replace(record, epoch=record.epoch + 1, seats=tuple(seats), written_by=self.signature)
         path = PLACEMENTS.path(record.namespace, record.name)
         try:
             return answered(wanted, await self._api.patch(path, rewrite(wanted)))
@@ -145,7 +145,8 @@ class Committer:
             return Refused(reason=error.reason or type(error).__name__, message=error.message)
 
     @property
-    def _signature(self) -> str:
+    def signature(self) -> str:
+        """What a record says that was written by us in this term."""
         return f"{self._leadership.identity}/{self._leadership.term}"
 
     async def _lone(self, seat: RecordSeat, pod: Pod) -> Outcome:
@@ -158,7 +159,7 @@ class Committer:
     async def _write(self, plan: Placed, seats: tuple[RecordSeat, ...], known: Record | None) -> Record | Refused:
         deadline = self._clock() + plan.gang.timeout_seconds
         if known is None:
-            wanted = new_record(plan.gang, seats, deadline=deadline, written_by=self._signature)
+            wanted = new_record(plan.gang, seats, deadline=deadline, written_by=self.signature)
             try:
                 return answered(wanted, await self._api.post(PLACEMENTS.path(wanted.namespace), body(wanted, plan.gang.owner)))
             except Unreachable as lost:

@@ -121,8 +121,7 @@ class Recovery:
             case "supersede" if gang is not None:
                 return await self._supersede(record, gang, term)
             case "release" if record.phase == "Releasing" and record.open:
-                self._cache.forget(claim_key(record, gang))
-                return await resume(self._committer, record, self._named(record))
+                return await self._resume(record, gang)
             case "release" | "drop":
                 return await self._release(record, gang, verdict.why, evict=verdict.action == "release")
             case _:
@@ -130,9 +129,14 @@ class Recovery:
                 return Closed(record=record) if closed else Stuck(record=record, why="its finalizer could not be taken off")
 
     async def _forward(self, record: Record, pods: Mapping[str, Pod], term: int) -> Recovered:
-        """Bind who waits. Pods that came for held seats are named in the record first: what supersedes it later must know whom to fence."""
+        """Bind who waits, under an epoch of our own.
+
+        A former leader that was paused may still write what it had in mind: raising the epoch makes that fail before we bind. Pods that came for
+        held seats are named in the same write: what supersedes the record later must know whom to fence.
+        """
         came = tuple(s if s.uid or s.pod not in pods else replace(s, uid=pods[s.pod].uid) for s in record.seats)
-        if came != record.seats:
+        waits = any(pod.node is None for pod in pods.values())
+        if came != record.seats or (waits and record.written_by != self._committer.signature):
             written = await self._committer.rewrite(record, came)
             if isinstance(written, Refused):
                 return written
@@ -179,6 +183,16 @@ class Recovery:
         raised, fresh = fenced
         self._cache.forget(claim_key(record, gang))
         return await (give_up(self._committer, raised, fresh, why) if evict else drop(self._committer, raised, why))
+
+    async def _resume(self, record: Record, gang: Gang | None) -> Recovered:
+        """Go on with giving up, under an epoch of our own as well."""
+        if record.written_by != self._committer.signature:
+            raised = await self._committer.raise_epoch(record)
+            if isinstance(raised, Refused):
+                return raised
+            record = raised
+        self._cache.forget(claim_key(record, gang))
+        return await resume(self._committer, record, self._named(record))
 
     def _named(self, record: Record) -> dict[str, Pod]:
         """Return the pods that the record names and that the cache knows, by name."""

@@ -81,7 +81,8 @@ DEEDS: Final[tuple[Deed, ...]] = (
     Deed(
         action="forward",
         does="count the open seats as taken; bind every member that waits; settle when all are bound",
-        calls="where pods came for held seats: PATCH record (their UIDs, epoch + 1); POST pods/binding for each; PATCH record/status",
+        calls="where another leader wrote the record, or pods came for held seats: PATCH record (epoch + 1, their UIDs); "
+        "POST pods/binding for each; PATCH record/status",
     ),
     Deed(action="wait", does="count the held seats as taken", calls="none"),
     Deed(
@@ -93,7 +94,8 @@ DEEDS: Final[tuple[Deed, ...]] = (
     Deed(
         action="release",
         does="fence as supersede does; then give the group up as a whole: evict it where its controller makes it anew, else say so in the condition",
-        calls="unless Releasing: PATCH record (epoch + 1), PATCH pods/status and GET pod for each member, PATCH record/status (Releasing); "
+        calls="if Releasing: PATCH record (epoch + 1) where another leader wrote it; else PATCH record (epoch + 1), "
+        "PATCH pods/status and GET pod for each member, PATCH record/status (Releasing); "
         "POST pods/eviction for the leader or for each bound member; PATCH record/status (Released)",
     ),
     Deed(

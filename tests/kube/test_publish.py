@@ -93,6 +93,26 @@ def test_a_gang_with_trouble_says_what_failed_and_a_placed_or_new_one_says_nothi
     assert list(of_gang(told(asked))) == []
 
 
+def test_a_member_beyond_min_member_that_a_placement_leaves_out_is_told_the_numbers_and_the_others_nothing() -> None:
+    asked = replace(gang(pods=5, on={0: "n1", 1: "n2"}), min_member=2)
+    whole = given(asked)
+    rack = LevelCount(key="rack-key", name="rack", required=True, weight=0, count=1, domains=("r1",))
+    plan = replace(whole, seats=whole.seats[:3], left_out=asked.members[3:], levels=(*whole.levels, rack))
+    words = "There is no room in rack r1, which holds the gang, for 2 of 5 members: 3 have a node, and minMember is 2."
+    said = list(of_gang(told(asked, plan)))
+    assert of(PodSaid, said) == [("train-3", "Unschedulable", words), ("train-4", "Unschedulable", words)]
+    assert of(EventSaid, said) == [
+        ("Pod", "FailedScheduling", f"Unschedulable: {words}"),
+        ("PodGroup", "FailedScheduling", f"Unschedulable: {words}"),
+    ]
+    unproved = replace(plan, levels=(), decision=Decision(engine="cpsat", proved=("core",)))
+    assert [row[1:] for row in of(PodSaid, of_gang(told(asked, unproved)))] == [
+        ("BudgetExhausted", "The solver's budget ended before room was found for 2 of 5 members: 3 have a node, and minMember is 2.")
+    ] * 2
+    came = replace(asked, members=(*asked.members[:3], *gang(pods=5, on={3: "n4", 4: "n5"}).members[3:]))
+    assert list(of_gang(told(came, plan))) == [], "the plan is old: they have a node"
+
+
 def test_gated_pods_are_left_to_the_api_server() -> None:
     asked = gang()
     first = asked.members[0]

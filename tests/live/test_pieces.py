@@ -228,6 +228,8 @@ def test_members_beyond_min_member_come_one_by_one_into_the_required_rack_and_go
     apply(admin, [pod("beacon", gpus=1)], namespace)  # decided behind the ninth, on the empty rack
     admin.wait(lambda: "beacon" in seats(admin, namespace), 20, what="the pod behind it is bound")
     assert "el-8" not in seats(admin, namespace), "the other rack has room, and is not allowed"
+    refused(admin, namespace, "el-8")
+    assert "for 1 of 9 members: 8 have a node, and minMember is 4." in told(admin, namespace, "el-8")["message"]
     remove_pod(admin, pods(admin, namespace)["beacon"])
     for name in (names[1], names[5]):
         remove_pod(admin, pods(admin, namespace)[name])

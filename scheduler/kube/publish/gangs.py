@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from scheduler.kube.publish.said import SCHEDULE_TIMEOUT, UNSCHEDULABLE, EventSaid, PodSaid, Said, Told
@@ -49,20 +49,46 @@ def of_gang(told: Told) -> Iterator[Said]:
     """Say what there is to say about a gang that waits for a placement."""
     found = verdict(told)
     pending = pending_pods(told.gang)
-    if found is None or not pending:
+    if not pending:
+        return
+    if found is None:
+        yield from _left_out(told, pending)
         return
     code, message = found
     reason, text = _condition(told, code, message)
-    for pod in pending:
-        if not pod.gates:  # the API server says that itself
-            yield PodSaid(
-                namespace=pod.namespace, name=pod.name, uid=pod.uid, reason=reason, message=text, created=pod.created, version=pod.resource_version
-            )
+    yield from (_said(pod, reason, text) for pod in pending if not pod.gates)  # of gates the API server speaks itself
     if code == SCHEDULE_TIMEOUT:
         note = f"{_late(told.gang)} {told.late}".rstrip() if told.late else message
         yield _event(told.gang, _about(told, pending[0])[-1], SCHEDULE_TIMEOUT, note, warn=True)  # once: it does not follow later answers
     elif code not in _SILENT:
-        yield from _events(told, "FailedScheduling", f"{code}: {message}")
+        yield from _events(told, pending[0], f"{code}: {message}")
+
+
+def _left_out(told: Told, pending: Sequence[Pod]) -> Iterator[Said]:
+    """Say to members beyond minMember, which a placement leaves out, that there is no room for them."""
+    plan = told.plan
+    if not isinstance(plan, Placed) or not plan.left_out:
+        return
+    uids = {member.pod.uid for member in plan.left_out}
+    pods = [pod for pod in pending if pod.uid in uids]
+    if pods:
+        reason, text = (UNSCHEDULABLE if "extras" in plan.decision.proved else "BudgetExhausted"), _no_more_room(plan)
+        yield from (_said(pod, reason, text) for pod in pods)
+        yield from _events(told, pods[0], f"{reason}: {text}")
+
+
+def _no_more_room(plan: Placed) -> str:
+    gang = plan.gang
+    what = "There is no room" if "extras" in plan.decision.proved else "The solver's budget ended before room was found"
+    inside = next((f" in {level.name} {', '.join(level.domains[:_SHOWN])}, which holds the gang," for level in plan.levels if level.required), "")
+    members = f"{len(plan.left_out)} of {len(gang.members)} members"
+    return f"{what}{inside} for {members}: {len(plan.seats)} have a node, and minMember is {gang.min_member}."
+
+
+def _said(pod: Pod, reason: str, message: str) -> PodSaid:
+    return PodSaid(
+        namespace=pod.namespace, name=pod.name, uid=pod.uid, reason=reason, message=message, created=pod.created, version=pod.resource_version
+    )
 
 
 def placed(told: Told, plan: Placed, *, bound: int) -> Iterator[EventSaid]:
@@ -92,9 +118,9 @@ def _late(gang: Gang) -> str:
     return f"The gang has waited longer than {gang.timeout_seconds} seconds for a placement."
 
 
-def _events(told: Told, reason: str, note: str) -> Iterator[EventSaid]:
-    for regarding in _about(told, pending_pods(told.gang)[0]):
-        yield _event(told.gang, regarding, reason, note, warn=True, times=max(1, told.decisions))
+def _events(told: Told, pod: Pod, note: str) -> Iterator[EventSaid]:
+    for regarding in _about(told, pod):
+        yield _event(told.gang, regarding, "FailedScheduling", note, warn=True, times=max(1, told.decisions))
 
 
 def _about(told: Told, pod: Pod) -> list[Ref]:

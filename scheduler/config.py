@@ -93,7 +93,8 @@ class Config(_Model):
     queue: QueueConfig = QueueConfig()
     watch: WatchConfig = WatchConfig()
     http: HttpConfig = HttpConfig()
-    binds_in_flight: int = Field(default=32, ge=1, le=1024)
+    binds_in_flight: int = Field(default=128, ge=1, le=1024)
+    """The most binds that are on their way at one moment; how many are is found by measuring what the API server takes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

@@ -35,7 +35,7 @@ async def test_after_a_crash_between_record_and_binds_the_next_leader_binds_as_r
     done = await recover(scene)
     assert isinstance(done[record.key], Bound)
     assert nodes_of(scene.admin, scene.place) == {f"train-{n}": scene.nodes[n + 1] for n in range(3)}
-    await see(scene.follower, replace(record, observed_epoch=1))
+    await see(scene.follower, replace(record, epoch=2, observed_epoch=2))  # the next leader makes it its own first
     assert not has_open_record(gang, scene.follower.cache.records)
 
 
@@ -126,7 +126,7 @@ async def test_a_record_outlives_its_owner_until_it_is_settled_and_is_then_let_g
     await scene.follower.until(lambda: any(r.terminating for r in scene.follower.cache.records.values() if r.namespace == scene.place), seconds=30)
     assert isinstance((await recover(scene))[record.key], Bound)
     assert nodes_of(scene.admin, scene.place) == {"train-0": scene.nodes[0], "train-1": scene.nodes[1]}
-    await see(scene.follower, replace(record, observed_epoch=1))
+    await see(scene.follower, replace(record, epoch=2, observed_epoch=2))  # the next leader makes it its own first
     assert isinstance((await recover(scene))[record.key], Closed)
     scene.admin.wait(lambda: not placements(scene.admin, scene.place), what="the record gone")
 

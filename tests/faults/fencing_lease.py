@@ -19,10 +19,10 @@ def jumps_forward(duel: Duel) -> None:
     duel.here.proxy.rules.append(holding)
     gang = duel.here.gang(SIZE)
     holding.gate.await_call()
+    seats = _seats(duel, gang)
     leader.shift(100.0)
     holding.gate.open()
-    record = duel.here.settled(gang)
-    assert record["spec"]["epoch"] == 1
+    assert duel.here.settled(gang)["spec"]["members"] == seats
     _end(duel, gang, leader)
 
 
@@ -52,6 +52,7 @@ def follower_jumps_forward(duel: Duel) -> None:
     duel.here.proxy.rules.append(binds)
     gang = duel.here.gang(SIZE)
     binds.gate.await_call()
+    seats = _seats(duel, gang)
     duel.here.proxy.rules.insert(0, lambda call: Hold(before=renewal) if (call.client, call.kind) == (client, "lease write") else None)
     renewal.await_call()
     time.sleep(0.3)  # the follower has seen the last renewal
@@ -60,7 +61,7 @@ def follower_jumps_forward(duel: Duel) -> None:
     binds.gate.open()
     renewal.open()
     leader.until("the Lease is lost")
-    assert duel.here.settled(gang)["spec"]["epoch"] == 1
+    assert duel.here.settled(gang)["spec"]["members"] == seats
     _end(duel, gang, leader, follower)
 
 
@@ -83,6 +84,12 @@ def strangers(duel: Duel, *, seconds: int | None, renewed: bool, dated: str | No
         duel.here.admin.delete(LEASE)
     duel.here.settled(gang)
     _end(duel, gang, process)
+
+
+def _seats(duel: Duel, gang: str) -> object:
+    record = duel.here.record(gang)
+    assert record is not None
+    return record["spec"]["members"]
 
 
 def _put(duel: Duel, spec: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def test_what_a_killed_scheduler_committed_is_bound_as_its_record_says(control_p
         assert bound(admin, namespace, 24) == said
         admin.wait(lambda: admin.items(RECORDS.format(namespace))[0].get("status", {}).get("phase") == "Bound", what="the record is settled")
     (after,) = admin.items(RECORDS.format(namespace))
-    assert after["spec"]["epoch"] == record["spec"]["epoch"]
+    assert after["spec"]["members"] == record["spec"]["members"]
 
 
 def test_a_stopped_scheduler_ends_well_and_gives_its_lease_back(control_plane: ControlPlane, namespace: str, kubeconfig: Path) -> None:

@@ -81,9 +81,9 @@ class Carrier:
         """Whether the gang must not be decided: a commit is on its way, an open record names it or a pod of it, or seats are not confirmed yet."""
         if gang.key in self.busy:
             return True
-        self._seats.update(self._cache.records)
+        self._seats.update(self._cache.unsettled)
         key = self.record_key(gang)
-        record = self._cache.records.get(key) if len(gang.members) > 1 else None
+        record = self._cache.record(*key) if len(gang.members) > 1 else None
         if record is not None and (record.open or key in self._held or key in self._refused):
             return True
         if any(self._seats.names(member.pod) for member in gang.members):
@@ -99,7 +99,7 @@ class Carrier:
 
     def open_records(self) -> list[Record]:
         """Return the records that are still to be carried out, superseded or released."""
-        return [record for record in self._cache.records.values() if record.open]
+        return [record for record in self._cache.unsettled.values() if record.open]
 
     def due(self, gangs: Iterable[Gang], *, namespaces: Callable[[str], bool]) -> dict[RecordKey, Gang | None]:
         """Return the records that want a look now, with their gangs: something about them changed, or it is time again."""
@@ -109,14 +109,9 @@ class Carrier:
             for assumed in self._cache.assuming - self.busy:
                 self._cache.forget(assumed)
         self._take_refused()
-        self._refused = {key: uids for key, uids in self._refused.items() if key in self._cache.records}
-        wanting = {
-            key: record
-            for key, record in self._cache.records.items()
-            if key not in self._held
-            and namespaces(key[0])
-            and (record.open or (record.terminating and record.guarded) or (self._refused and key in self._refused))
-        }
+        refused = {key: record for key in self._refused if (record := self._cache.record(*key)) is not None}
+        self._refused = {key: self._refused[key] for key in refused}
+        wanting = {key: record for key, record in {**self._cache.unsettled, **refused}.items() if key not in self._held and namespaces(key[0])}
         self._looks.keep(wanting)
         if not wanting:
             return {}
@@ -191,7 +186,7 @@ class Carrier:
         nodes = {seat.node: known.get(seat.node) for seat in plan.seats if not seat.bound}
         asked = {name for seat in plan.seats if not seat.bound for name, amount in seat.member.pod.used.items() if amount > 0}
         try:
-            outcome = await self._committer.commit(plan, self._cache.records.get(key), settle=False, still=lambda: self._still(nodes, asked))
+            outcome = await self._committer.commit(plan, self._cache.record(*key), settle=False, still=lambda: self._still(nodes, asked))
         except Exception:
             self._metrics.count("coterie_errors", "commit")
             logger.exception("the commit of %s failed", plan.gang.key)
@@ -232,7 +227,7 @@ class Carrier:
             self._refused.pop(key, None)
         if outcome is None:
             return
-        if isinstance(outcome, Refused) and outcome.reason == "NotFound" and (ghost := self._cache.records.get(key)) is not None:
+        if isinstance(outcome, Refused) and outcome.reason == "NotFound" and (ghost := self._cache.record(*key)) is not None:
             self._feed.drop_record(ghost, SOURCE)
         self._take(outcome, already)
         self._deny(key, outcome)

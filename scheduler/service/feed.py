@@ -173,7 +173,7 @@ class Feed:
     def _stale(self, record: Record) -> bool:
         if record.uid in self._gone:
             return True  # the answer to a write that was on its way when the record went: nobody would ever say again that it is gone
-        known = self._cache.records.get((record.namespace, record.name))
+        known = self._cache.record(record.namespace, record.name)
         return known is not None and known.uid == record.uid and newer(known.resource_version, record.resource_version)
 
 

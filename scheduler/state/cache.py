@@ -8,11 +8,13 @@ everything that did not change, and the topology is built anew only when node la
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from dataclasses import replace
+from itertools import islice
+from typing import Final, TypeVar, cast
 
 from scheduler.state import overlay
 from scheduler.state.assumed import Assumed, Seating
+from scheduler.state.differences import Changes, differences
 from scheduler.state.events import Event, Id, Levels, PriorityClass, Put, Removed, Synced, Unreadable, Value
 from scheduler.state.ids import GangKey, NodeName, PodUid
 from scheduler.state.objects import Node, Pod
@@ -24,6 +26,7 @@ from scheduler.state.snapshot import Snapshot
 from scheduler.state.world import PodGroup, TopologyPolicy, Workload, World
 from topology import CustomLevel, Topology, build
 
+K = TypeVar("K")
 V = TypeVar("V")
 _Place = tuple[str, str, str]
 _Key = str | tuple[str, ...]
@@ -39,16 +42,6 @@ _KEYS: Final[tuple[tuple[type[Value], Callable[[Id, Value], _Key]], ...]] = (
     (Record, lambda about, _: (about.namespace, about.name)),
 )
 """One table per type of value, and the key under which a value stands there: one string where one will do, because there are many pods."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """What is different in the world since it was asked last, for whoever keeps an index of it."""
-
-    pods: frozenset[PodUid] = frozenset()
-    """UIDs of pods that are new, different (also by an assumed node) or gone."""
-    objects: frozenset[tuple[str, str, str]] = frozenset()
-    """Kind, namespace and name of other objects."""
 
 
 class ClusterCache:
@@ -67,6 +60,7 @@ class ClusterCache:
         self._occupancy = Occupancy()
         self._problems: dict[_Place, tuple[Id, str]] = {}
         self._nominated: dict[PodUid, Pod] = {}
+        self._unsettled: dict[tuple[str, str], Record] = {}
         self._changed_pods: set[PodUid] = set()
         self._world_pods: Mapping[PodUid, Pod] = {}
         """Pods of the world that was given out last."""
@@ -137,7 +131,17 @@ class ClusterCache:
     @property
     def records(self) -> Mapping[tuple[str, str], Record]:
         """Commit records by namespace and name."""
-        return self._view("records", lambda: {(r.namespace, r.name): r for r in self._all(Record)})
+        return self._table(Record, tuple[str, str])
+
+    @property
+    def unsettled(self) -> Mapping[tuple[str, str], Record]:
+        """Those of them that are open, or that are going and held by our finalizer: few, however many records there are."""
+        return self._view("unsettled", self._unsettled.copy)
+
+    def record(self, namespace: str, name: str) -> Record | None:
+        """Return one commit record."""
+        found = self._tables[Record].get((namespace, name))
+        return found if isinstance(found, Record) else None
 
     def snapshot(self) -> Snapshot:
         """Return the cluster as it is now; the same object as long as nothing changed."""
@@ -156,18 +160,7 @@ class ClusterCache:
 
     def compare(self, other: ClusterCache, *, most: int = 20) -> tuple[str, ...]:
         """Say where this cache differs from another one that was told the same cluster, assumptions left out; at most ``most`` sentences."""
-        found: list[str] = []
-        for kind, _ in _KEYS:
-            mine, theirs = self._tables[kind], other._tables[kind]
-            for key in sorted({*mine, *theirs}):
-                name = f"{kind.__name__} {key if isinstance(key, str) else '/'.join(key)}"
-                if key not in theirs:
-                    found.append(f"{name} is cached, but does not exist")
-                elif key not in mine:
-                    found.append(f"{name} exists, but is not cached")
-                elif mine[key] != theirs[key]:
-                    found.append(f"{name} is cached as {mine[key]}, but is {theirs[key]}")
-        return tuple(found[:most])
+        return tuple(islice(differences(self._tables, other._tables), most))
 
     def _put(self, about: Id, value: Value) -> bool:
         kind, key_of = next(row for row in _KEYS if isinstance(value, row[0]))
@@ -223,10 +216,19 @@ class ClusterCache:
             case Levels():
                 self._drop("topology", "snapshot")
                 self.label_generation += 1
-            case Record():
-                self._drop("records")
+            case Record() as record:
+                self._record_changed(record, gone=after is None)
             case PodGroup() | TopologyPolicy() | Workload() | PriorityClass():
                 self._drop("world", type(value).__name__)
+
+    def _record_changed(self, record: Record, *, gone: bool) -> None:
+        self._drop(Record.__name__)
+        key = (record.namespace, record.name)
+        if not gone and (record.open or (record.terminating and record.guarded)):
+            self._unsettled[key] = record
+            self._drop("unsettled")
+        elif self._unsettled.pop(key, None) is not None:
+            self._drop("unsettled")
 
     def _tell_index(self, value: Value) -> None:
         about = called(value)
@@ -268,18 +270,15 @@ class ClusterCache:
         self._since.clear()
         return World(
             pods=self._world_pods,
-            pod_groups=self._view(
-                PodGroup.__name__, lambda: {(k[0], k[1]): found for k, found in self._tables[PodGroup].items() if isinstance(found, PodGroup)}
-            ),
-            policies=self._view(
-                TopologyPolicy.__name__,
-                lambda: {(k[0], k[1]): found for k, found in self._tables[TopologyPolicy].items() if isinstance(found, TopologyPolicy)},
-            ),
-            workloads=self._view(
-                Workload.__name__, lambda: {(k[0], k[1], k[2]): found for k, found in self._tables[Workload].items() if isinstance(found, Workload)}
-            ),
+            pod_groups=self._table(PodGroup, tuple[str, str]),
+            policies=self._table(TopologyPolicy, tuple[str, str]),
+            workloads=self._table(Workload, tuple[str, str, str]),
             priorities=self._view(PriorityClass.__name__, lambda: {found.name: found.value for found in self._all(PriorityClass)}),
         )
+
+    def _table(self, kind: type[V], _key: type[K]) -> Mapping[K, V]:
+        """Return a copy of a table that is given out under the keys that it has here."""
+        return cast("Mapping[K, V]", self._view(kind.__name__, lambda: dict(self._tables[kind])))
 
     def _all(self, kind: type[V]) -> Iterable[V]:
         return (value for value in self._tables[kind].values() if isinstance(value, kind))

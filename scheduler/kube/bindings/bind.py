@@ -13,6 +13,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from scheduler.kube.api import PLACEMENTS, PODS, Api, Body
@@ -51,6 +52,7 @@ def marks(seat: RecordSeat, record: Record | None) -> Mapping[str, str]:
     return {RANK: str(seat.rank), **named, **{domain_key(level): value for level, value in seat.domains.items()}}
 
 
+@lru_cache(maxsize=1024)  # a cluster has a handful of levels, and every bind names them
 def domain_key(level: str) -> str:
     """Return the annotation key of a level: ``coterie.dev/domain.rack``; what a key may not hold becomes a dot, cut at the API's length."""
     name = re.sub(r"[^A-Za-z0-9_.-]", ".", level)

@@ -27,6 +27,7 @@ IN_FLIGHT: Final = 32
 """Calls at one moment: more do not go faster on two cores."""
 PATIENCE: Final = 600.0
 """Seconds that anything we wait for may take: KWOK moves some fifty nodes or pods a second."""
+NODES_SECONDS: Final = 180.0
 NOW: Final = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
 """How pods are deleted that nobody runs."""
 _NOT_READY: Final = "node.kubernetes.io/not-ready"
@@ -82,7 +83,7 @@ async def nodes(api: Api, wanted: Sequence[Json], tell: Tell) -> AsyncIterator[N
     names = [node["metadata"]["name"] for node in wanted]
     try:
         await together(api.post(NODES.path(), _fake(node)) for node in wanted)
-        await until(lambda: _all_usable(api, set(names)), what=f"{len(names):,} nodes ready", every=1.0)
+        await until(lambda: _all_usable(api, set(names)), what=f"{len(names):,} nodes ready", every=1.0, seconds=NODES_SECONDS)
         yield
     finally:
         await together(gone(api, NODES.path(name=name)) for name in names)

@@ -21,13 +21,14 @@ from scheduler.benchlive.backlogs import backlog, large, medium
 from scheduler.benchlive.floor import flights
 from scheduler.benchlive.gangs import arrivals, idle
 from scheduler.benchlive.hopeless import hopeless
-from scheduler.benchlive.objects import Json
+from scheduler.benchlive.objects import Json, name_of
 from scheduler.benchlive.process import credentials
 from scheduler.benchlive.recovery import recovery
 from scheduler.benchlive.site import Part, Site
 from scheduler.benchlive.syncing import syncing
 from scheduler.kube.api import connect
 from topology.generate import fabric
+from topology.vocabulary import HOSTNAME
 
 FAILED: Final = "failed"
 """The fact of a row that could not be measured although everything for it was there."""
@@ -43,14 +44,18 @@ class Stage:
     racks: int
     """Racks in a block."""
     parts: tuple[Part, ...]
+    prefix: str = ""
+    """Of the names of its nodes, so that none bears the name of one that went a moment ago and that KWOK may still remember."""
 
     def made(self, options: Options) -> list[Json]:
         """Return the nodes."""
-        return fabric(nodes=options.size(self.nodes), rack_size=self.rack, racks_per_spine=self.racks, seed=options.seed).nodes
+        found = fabric(nodes=options.size(self.nodes), rack_size=self.rack, racks_per_spine=self.racks, seed=options.seed).nodes
+        return [_renamed(node, f"{self.prefix}{name_of(node)}") for node in found]
 
 
 STAGES: Final = (
     Stage(
+        prefix="small-gangs-",
         nodes=500,
         rack=20,
         racks=5,
@@ -64,6 +69,7 @@ STAGES: Final = (
         ),
     ),
     Stage(
+        prefix="large-gangs-",
         nodes=640,
         rack=64,
         racks=5,
@@ -98,9 +104,20 @@ async def _live(kubeconfig: Path, options: Options, wanted: Sequence[str], peer:
             for stage in STAGES:
                 parts = [part for part in stage.parts if part.name in wanted]
                 if parts:
-                    async with _staged(site, stage) as ready:
-                        for part in parts:
-                            found.extend(await _measured(part, ready))
+                    found.extend(await on_stage(site, stage, parts))
+    return found
+
+
+async def on_stage(site: Site, stage: Stage, parts: Sequence[Part]) -> list[Row]:
+    """Measure some parts of a stage; where its nodes cannot be had, each part says so."""
+    found: list[Row] = []
+    left = list(parts)
+    try:
+        async with _staged(site, stage) as ready:
+            while left:
+                found.extend(await _measured(left.pop(0), ready))
+    except cluster.TookTooLongError as late:
+        found.extend(_failed(part, late) for part in left)
     return found
 
 
@@ -121,6 +138,15 @@ async def _measured(part: Part, site: Site) -> list[Row]:
     try:
         rows.extend([row async for row in part.run(site)])
     except (cluster.TookTooLongError, CommandFailedError) as error:
-        rows.append(Row(what=part.what, unit="", values=(), facts={FAILED: " ".join(str(error).split())}))
+        rows.append(_failed(part, error))
     site.options.tell(f"{part.name} took {time.perf_counter() - began:.0f} s")
     return rows
+
+
+def _failed(part: Part, error: Exception) -> Row:
+    return Row(what=part.what, unit="", values=(), facts={FAILED: " ".join(str(error).split())})
+
+
+def _renamed(node: Json, name: str) -> Json:
+    metadata = node["metadata"]
+    return {**node, "metadata": {**metadata, "name": name, "labels": {**metadata["labels"], HOSTNAME: name}}}

@@ -1,9 +1,11 @@
 """`coterie bench live` on the real control plane, small: what it tells, what it leaves behind, and what it refuses."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from scheduler.bench.measure import Options
+from scheduler.benchlive import cluster, scenario
 from scheduler.benchlive.backlogs import peer_row
-from scheduler.benchlive.cluster import refuse_real_nodes
+from scheduler.benchlive.cluster import TookTooLongError, refuse_real_nodes
 from scheduler.benchlive.gangs import centile
 from scheduler.benchlive.peer import ABSENT, why_not
 from scheduler.benchlive.scenario import PARTS
@@ -120,6 +123,19 @@ def test_what_cannot_be_meant_is_refused_before_a_cluster_is_asked(arguments: li
 
 def test_the_parts_that_the_command_line_names_are_those_that_exist() -> None:
     assert tuple(part.name for part in PARTS) == ROWS
+
+
+def test_where_the_nodes_of_a_stage_cannot_be_had_each_of_its_parts_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.asynccontextmanager
+    async def never(*_: object) -> AsyncIterator[None]:
+        raise TookTooLongError("500 nodes ready: not within 180 s")
+        yield
+
+    monkeypatch.setattr(cluster, "nodes", never)
+    site = Site(api=cast("Api", Answers()), credentials=Path(), kubeconfig=Path(), peer=None, played=False, options=Options(shrink=50))
+    rows = asyncio.run(scenario.on_stage(site, scenario.STAGES[1], scenario.STAGES[1].parts))
+    assert [(row.what, row.values) for row in rows] == [("one gang of 512", ()), ("15 gangs of 128, each in one rack", ())]
+    assert {row.facts["failed"] for row in rows} == {"500 nodes ready: not within 180 s"}
 
 
 def test_of_a_hundred_values_the_99th_part_is_the_last_but_one() -> None:

@@ -43,19 +43,9 @@ def bench(
             "for tight knavigator's network topology workflows, without which that row is not run."
         ),
     ] = None,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(help="For live: a cluster whose nodes are all played by KWOK; nodes and pods are made and removed there.")
-    ] = None,
-    rows: Annotated[
-        list[str] | None,
-        typer.Option(help=f"For live: only these parts, separated by commas: {', '.join(bench_live.ROWS)}."),
-    ] = None,
-    kube_scheduler: Annotated[
-        Path | None,
-        typer.Option(
-            help="For live: a program kube-scheduler, started on the same nodes to compare with; without it those rows are named as not run."
-        ),
-    ] = None,
+    kubeconfig: bench_live.Kubeconfig = None,
+    rows: bench_live.Rows = None,
+    kube_scheduler: bench_live.KubeScheduler = None,
 ) -> None:
     """Measure: medians and ranges over the runs, beside the bounds that are asked.
 
@@ -65,8 +55,7 @@ def bench(
     """
     with errors(output):
         from scheduler.bench import scenarios
-        from scheduler.bench.launch import CommandFailedError
-        from scheduler.bench.measure import Options, environment
+        from scheduler.bench.measure import Options
 
         asked = bench_live.LiveOptions(kubeconfig=kubeconfig, rows=bench_live.split(rows), kube_scheduler=kube_scheduler)
         options = Options(seed=seed, runs=runs, shrink=shrink, instances=instances, data=data, tell=_progress)
@@ -74,20 +63,30 @@ def bench(
         for one in wanted:
             if one.ready:
                 one.ready(options)
-        seen = environment()
-        failed: list[str] = []
-        measured = bench_live.noting(scenarios.measure(wanted, options), failed)
-        try:
-            if output is Format.table:
-                _print(measured, seen, options)
-            else:
-                emit(scenarios.report(measured, options, seen), output)
-        except CommandFailedError as error:
-            failed.append(str(error))
+        failed = _measure(scenarios.measure(wanted, options), options, output)
         for what in failed:
             say(f"coterie: {what}")
         if failed:
             raise typer.Exit(Exit.ERROR)
+
+
+def _measure(measuring: Iterable[Measured], options: Options, output: Format) -> list[str]:
+    """Measure and print; return what could not be measured, and why."""
+    from scheduler.bench import scenarios
+    from scheduler.bench.launch import CommandFailedError
+    from scheduler.bench.measure import environment
+
+    seen = environment()
+    failed: list[str] = []
+    measured = bench_live.noting(measuring, failed)
+    try:
+        if output is Format.table:
+            _print(measured, seen, options)
+        else:
+            emit(scenarios.report(measured, options, seen), output)
+    except CommandFailedError as error:
+        failed.append(str(error))
+    return failed
 
 
 def _idle() -> Scenario:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from scheduler.state.problems import BadInput, InputProblem
 
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 LIVE: Final = "live"
 ROWS: Final = ("flights", "gangs", "backlog", "arrivals", "recovery", "hopeless", "large", "medium", "sync")
 """The parts that can be measured alone, in the order in which they run."""
+Kubeconfig = Annotated[
+    Path | None, typer.Option(help="For live: a cluster whose nodes are all played by KWOK; nodes and pods are made and removed there.")
+]
+Rows = Annotated[list[str] | None, typer.Option(help=f"For live: only these parts, separated by commas: {', '.join(ROWS)}.")]
+KubeScheduler = Annotated[
+    Path | None,
+    typer.Option(help="For live: a program kube-scheduler, started on the same nodes to compare with; without it those rows are named as not run."),
+]
 _FAILED: Final = "failed"
 _BOUND: Final = "a gang of 8 bound within 60 ms; a backlog at 0.8 of a bare loop's rate; 1,000 open records carried out within 3 s"
 

@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic_core import from_json
-
 from scheduler.kube.api import Api, Resource
 from scheduler.kube.errors import Gone, NotFound
 from scheduler.kube.follow.watched import LISTED, Listed
+from scheduler.kube.parse.pages import ReadPage, whole
 
 PAGE: Final = 500
 _RESTARTS: Final = 3
@@ -25,12 +24,12 @@ class Page:
     """The resourceVersion of the whole list, the same on every page."""
 
 
-async def pages(api: Api, resource: Resource, limit: int = PAGE) -> AsyncIterator[Page]:
-    """Yield a list page by page; raises Gone when the list grew too old between two pages."""
+async def pages(api: Api, resource: Resource, limit: int = PAGE, *, read: ReadPage = whole) -> AsyncIterator[Page]:
+    """Yield a list page by page, each as far as ``read`` reads it; raises Gone when the list grew too old between two pages."""
     token = ""
     while True:
         query: dict[str, str | int] = {"limit": limit, **({"continue": token} if token else {})}
-        answer = from_json(await api.get(resource.path(), query))
+        answer = read(await api.get(resource.path(), query))
         metadata = answer.get("metadata") or {}
         yield Page(items=answer.get("items") or [], version=str(metadata.get("resourceVersion") or ""))
         token = str(metadata.get("continue") or "")

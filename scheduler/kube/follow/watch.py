@@ -202,7 +202,7 @@ class _Reflector:
     async def _list(self) -> None:
         seen: set[tuple[str, str]] = set()
         version = ""
-        async for page in pages(self._api, self._resource, self._page):
+        async for page in pages(self._api, self._resource, self._page, read=self.row.read):
             version = page.version
             for item in page.items:
                 item.setdefault("apiVersion", self._resource.api_version)

@@ -14,7 +14,8 @@ from pydantic_core import from_json
 from scheduler.kube.api import Resource
 from scheduler.kube.bindings.records import placement
 from scheduler.kube.group import names
-from scheduler.kube.parse import wire
+from scheduler.kube.parse import pages, wire
+from scheduler.kube.parse.pages import ReadPage
 from scheduler.kube.parse.reading import Raw
 from scheduler.state.events import Levels, PriorityClass, Value
 from scheduler.state.problems import BadInput, InputProblem
@@ -48,6 +49,8 @@ class Watched(Listed):
     """One followed resource."""
 
     parse: Callable[[Raw], Value]
+    read: ReadPage = pages.whole
+    """Reads a page of the list as far as ``parse`` needs it."""
     prefix: str = ""
     """What stands before the name in the cache, so that objects of one kind from two API groups do not meet."""
 
@@ -88,8 +91,8 @@ def _levels(raw: Raw) -> Value:
 
 
 WATCHED: Final[tuple[Watched, ...]] = (
-    Watched(group="", plural="nodes", kind="Node", parse=_node, needed=True),
-    Watched(group="", plural="pods", kind="Pod", parse=_pod, needed=True),
+    Watched(group="", plural="nodes", kind="Node", parse=_node, read=pages.nodes, needed=True),
+    Watched(group="", plural="pods", kind="Pod", parse=_pod, read=pages.pods, needed=True),
     Watched(group="coterie.dev", plural="placements", kind="Placement", parse=placement, versions=("v1alpha1",), needed=True),
     Watched(group=names.RUN_AI, plural="podgroups", kind="PodGroup", parse=_pod_group, versions=("v1", "v2alpha2")),
     Watched(group=names.RUN_AI, plural="topologypolicies", kind="TopologyPolicy", parse=_policy),

@@ -151,7 +151,20 @@ def _author(step: Step, by_key: Mapping[tuple[Kind, Key], Sequence[Write]]) -> W
     # A write that changed nothing answers with the revision that it found, so that the revision alone does not tell who deleted.
     if _leaves(step):
         return _remover(step, mine, by_key.get((step.kind, (step.key[0], "")), ()))
-    return next((w for w in mine if w.revision == step.revision and w.verb in ("create", "update", "patch")), None)
+    found = next((w for w in mine if w.revision == step.revision and w.verb in ("create", "update", "patch")), None)
+    return found or _evictor(step, mine)
+
+
+def _evictor(step: Step, mine: Sequence[Write]) -> Write | None:
+    """Find who announced an eviction: the server writes the condition DisruptionTarget first, as a step of its own, then deletes."""
+    told = [_disrupted(obj) for obj in (step.before, step.after)]
+    uid = uid_of(step.after or {"metadata": {}})
+    return next((w for w in mine if w.verb == "evict" and w.uid in ("", uid)), None) if told == [False, True] else None
+
+
+def _disrupted(obj: Object | None) -> bool:
+    conditions = ((obj or {}).get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "DisruptionTarget" and each["status"] == "True" for each in conditions)
 
 
 def _changes_more(step: Step) -> bool:

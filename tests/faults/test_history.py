@@ -65,8 +65,10 @@ def half(deadline: float) -> Story:
 
 
 def going(story: Story, obj: Object) -> Story:
-    """Make a pod, and evict it."""
-    return story.put("pod", obj).put("pod", {**obj, "metadata": {**obj["metadata"], **GOING}}, by=OURS, verb="evict")
+    """Make a pod, and evict it as the server does: the condition first, in a step that no line of the audit log names, then the deletion."""
+    announced = {**obj, "status": {**obj.get("status", {}), "conditions": [{"type": "DisruptionTarget", "status": "True"}]}}
+    story.put("pod", obj).told("pod", announced)
+    return story.put("pod", {**announced, "metadata": {**obj["metadata"], **GOING}}, by=OURS, verb="evict")
 
 
 def recorded(*records: Object) -> Story:

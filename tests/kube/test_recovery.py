@@ -232,6 +232,18 @@ async def test_of_a_leader_worker_set_only_the_leader_is_evicted() -> None:
     assert scene.evicted() == ["train-0"]
 
 
+async def test_workers_whose_leader_is_gone_go_with_it_and_are_not_evicted() -> None:
+    scene = Scene(owner="StatefulSet", lws=True)
+    half_bound(scene)
+    del scene.memory.objects[f"{PODS}/train-0"]
+    cache = scene.cache()
+    scene.cordon(cache, "n2")
+    outcome = await scene.tend(cache)
+    assert (isinstance(outcome, Released) and outcome.evicted, scene.evicted()) == (True, [])
+    assert scene.said()[0] == "Evicted"
+    assert "Its pods are going already" in scene.said()[1]
+
+
 async def test_pods_that_nobody_makes_anew_are_never_evicted_and_a_person_is_told_what_to_do() -> None:
     scene = Scene()
     outcome = await scene.tend(half_bound(scene))

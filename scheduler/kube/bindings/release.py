@@ -70,12 +70,14 @@ def bound_pods(record: Record, pods: Mapping[str, Pod]) -> list[Pod]:
 def to_evict(record: Record, pods: Mapping[str, Pod]) -> list[Pod] | None:
     """Return the pods whose eviction makes the whole group anew, in order; None where some member would not come back.
 
-    For a LeaderWorkerSet that is its leader alone, whatever the restart policy.
+    For a LeaderWorkerSet that is its leader alone, whatever the restart policy; where the leader is gone its workers go with it, and nobody is evicted.
     """
-    leader = next((pod for pod in pods.values() if pod.uid == record.gang.uid and names.LWS_NAME in pod.labels), None)
-    if leader is not None and made_anew(leader):
-        return [] if leader.terminating else [leader]
     bound = bound_pods(record, pods)
+    if any(names.LWS_NAME in pod.labels for pod in bound):
+        leader = next((pod for pod in pods.values() if pod.uid == record.gang.uid), None)
+        if leader is None or leader.terminating:
+            return []
+        return [leader] if made_anew(leader) else None
     return bound if all(made_anew(pod) for pod in bound) else None
 
 
@@ -107,7 +109,8 @@ async def drop(committer: Committer, record: Record, why: str) -> Recovered:
 async def resume(committer: Committer, record: Record, pods: Mapping[str, Pod]) -> Recovered:
     """Evict what is left of a group whose record says Releasing, and end the record."""
     why = record.message.partition("; not yet: ")[0] or "it was being given up"
-    for pod in to_evict(record, pods) or ():
+    going = to_evict(record, pods) or []
+    for pod in going:
         if not committer.leading():
             return not_leading()
         refused = await committer.settler.evict(record.namespace, Ref(kind="Pod", name=pod.name, uid=pod.uid, api_version="v1"))
@@ -115,7 +118,8 @@ async def resume(committer: Committer, record: Record, pods: Mapping[str, Pod]) 
             told = f"{why}; not yet: {pod.name} could not be evicted: {refused}"
             record = await committer.settler.releasing(record, bound=len(bound_pods(record, pods)), message=told, refused=True)
             return Stuck(record=record, why=told)
-    return await _end(committer, record, why, f"Given up: {why}. Its pods were evicted, so that the whole group is made anew.", evicted=True)
+    how = "Its pods were evicted" if going else "Its pods are going already"
+    return await _end(committer, record, why, f"Given up: {why}. {how}, so that the whole group is made anew.", evicted=True)
 
 
 async def _end(committer: Committer, record: Record, why: str, message: str, *, stay: int = 0, evicted: bool = False) -> Recovered:

@@ -1,6 +1,6 @@
 """What a start costs before the first decision: parse every node and pod, fill the cache, take a snapshot.
 
-A large cluster is synced through the watches and in a process of its own, see `scheduler.bench.streamed`; of the smaller one the bytes are weighed.
+A large cluster is synced through the watches and in a process of its own, see `scheduler.benchlive.streamed`; of the smaller one the bytes are weighed.
 Offline: the bytes are those of list pages, but no server sends them and the objects' heads are not compared with what was told before (that
 is the watches' part). The same against a real API server is measured by `scheduler.benchlive`.
 """
@@ -56,7 +56,7 @@ def _large(options: Options) -> Iterator[Row]:
         for _ in range(options.runs):
             options.tell(f"syncing {nodes:,} nodes and {pods:,} pods in a process of its own")
             numbers = (nodes, pods, options.seed, *gc.get_threshold())
-            weighed = weigh(["-m", "scheduler.bench.streamed", str(file), *map(str, numbers)], folder=ROOT)
+            weighed = weigh(["-m", "scheduler.benchlive.streamed", str(file), *map(str, numbers)], folder=ROOT)
             taken.append(json.loads(file.read_text(encoding="utf-8")))
             peaks.append(weighed.peak_megabytes)
     took = Taken(seconds=tuple(t["seconds"] for t in taken), cpu_seconds=tuple(t["cpu"] for t in taken))

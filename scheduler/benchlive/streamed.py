@@ -1,6 +1,6 @@
 """Syncs a large cluster from pages that are generated while they are asked for, in a process of its own whose memory can be weighed.
 
-Run as ``python -m scheduler.bench.streamed FILE NODES PODS SEED`` and the thresholds of the garbage collector, as `scheduler.bench.syncing` does:
+Run as ``python -m scheduler.benchlive.streamed FILE NODES PODS SEED`` and the thresholds of the garbage collector, as `scheduler.bench.syncing` does:
 writes what it took into FILE. The pages are those of one small cluster, again and again under other names, so that no more than a page of JSON
 exists at one moment; making them is not counted.
 """

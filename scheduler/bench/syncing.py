@@ -1,6 +1,6 @@
 """What a start costs before the first decision: parse every node and pod, fill the cache, take a snapshot.
 
-A large cluster is synced through the watches and in a process of its own, see `scheduler.benchlive.streamed`; of the smaller one the bytes are weighed.
+A large cluster is synced through the watches and in a process of its own (`scheduler.benchlive.streamed`); of the smaller one the bytes are weighed.
 Offline: the bytes are those of list pages, but no server sends them and the objects' heads are not compared with what was told before (that
 is the watches' part). The same against a real API server is measured by `scheduler.benchlive`.
 """

@@ -83,7 +83,7 @@ def arrays(snapshot: Snapshot, gang: Gang, wishes: Sequence[Wish], checks: Check
     )
     free = np.stack([known.free(n) for n in names], axis=1)
     allowed = np.array([checks.allowed(snapshot, g[0].pod.shape, pods_of(g)) for g in groups], dtype=np.bool_).reshape(len(shapes), -1)
-    fits = allowed & np.array([(free >= asked).all(axis=1) for asked in request], dtype=np.bool_).reshape(allowed.shape)
+    fits = allowed & np.array([_holding(known, names, asked) for asked in request.tolist()], dtype=np.bool_).reshape(allowed.shape)
     made = layers.cuts(snapshot, gang, segments, groups)
     fits &= layers.inside(made, len(groups), len(known.position))
     worth = _worth(known, names)
@@ -126,14 +126,24 @@ def _conflicts(shapes: Sequence[Shape], checks: Checks) -> Bools:
     return np.array([[checks.conflicts(a, b) for b in shapes] for a in shapes], dtype=np.bool_).reshape(len(shapes), len(shapes))
 
 
+def _holding(known: NodeTable, names: Sequence[str], asked: Sequence[int]) -> Bools:
+    """Tell which nodes have this much of every resource left."""
+    found = np.ones(len(known.position), dtype=np.bool_)
+    for name, amount in zip(names, asked, strict=True):
+        found &= known.free(name) >= amount
+    return found
+
+
 def _canonical(free: Ints, request: Ints, count: Ints) -> Ints:
     """Round free amounts down to what some pods of the gang add up to, and cut them at all of it: the same loads fit, in fewer classes.
 
     With one role, all resources say the same: how many pods fit.
     """
     if len(count) == 1:
-        asked = request[0] > 0
-        fits = np.minimum((free[:, asked] // request[0][asked]).min(axis=1), count[0])
+        fits = np.full(len(free), count[0])
+        for k, asked in enumerate(request[0].tolist()):
+            if asked > 0:
+                fits = np.minimum(fits, free[:, k] // asked)
         return np.asarray(fits[:, None] * request[0])
     if np.prod(count.astype(float) + 1) > _MOST_SUMS:
         every = [min(LARGEST, sum(a * n for a, n in zip(asked, count.tolist(), strict=True))) for asked in request.T.tolist()]

@@ -70,7 +70,7 @@ def bound_pods(record: Record, pods: Mapping[str, Pod]) -> list[Pod]:
 def to_evict(record: Record, pods: Mapping[str, Pod]) -> list[Pod] | None:
     """Return the pods whose eviction makes the whole group anew, in order; None where some member would not come back.
 
-    For a LeaderWorkerSet that is its leader alone, whatever the restart policy; where the leader is gone its workers go with it, and nobody is evicted.
+    For a LeaderWorkerSet that is its leader alone, whatever the restart policy; where the leader is gone its workers go with it: nobody.
     """
     bound = bound_pods(record, pods)
     if any(names.LWS_NAME in pod.labels for pod in bound):

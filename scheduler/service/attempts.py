@@ -47,7 +47,7 @@ class Attempt:
     ready: float | None = None
     """Monotonic seconds when it was seen to wait no more; ``None``: it never did."""
     asked: Gang | None = None
-    """The gang as it was decided last, without versions."""
+    """The gang as it was decided last."""
     seen: Gang | None = None
     """The very value that was compared with ``asked`` last."""
     plan: Plan | None = None
@@ -131,8 +131,7 @@ class Attempts:
         attempt = self._of.get(plan.gang.key)
         if attempt is None:
             return
-        attempt.asked = _without_versions(plan.gang)
-        attempt.seen = plan.gang
+        attempt.asked = attempt.seen = plan.gang
         attempt.plan, attempt.trouble = plan, ""
         attempt.decisions += 1
         refused = isinstance(plan, Unplaced)
@@ -199,7 +198,7 @@ class Attempts:
     def _changed(self, attempt: Attempt, gang: Gang) -> bool:
         if attempt.seen is gang:
             return False
-        changed = attempt.asked != _without_versions(gang)
+        changed = attempt.asked is None or _without_versions(attempt.asked) != _without_versions(gang)
         if not changed:
             attempt.seen = gang
         return changed

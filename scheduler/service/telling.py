@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from scheduler.kube.group.groups import Grouping, find_pod_group
@@ -15,12 +15,13 @@ from scheduler.kube.publish.groups import of_groups, ours
 from scheduler.kube.publish.objects import of_bad_objects, of_policies
 from scheduler.kube.publish.outbox import Outbox
 from scheduler.kube.publish.said import PodSaid, Said, Told, status_of
+from scheduler.kube.publish.strays import of_strays
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts
 from scheduler.service.deciding import Answer
 from scheduler.state.events import Id
 from scheduler.state.gang import Gang
-from scheduler.state.ids import NodeName, PodUid
+from scheduler.state.ids import GangKey, NodeName, PodUid
 from scheduler.state.objects import Node, Ref
 from scheduler.state.plan import Placed, Unplaced
 from scheduler.state.world import World
@@ -43,6 +44,8 @@ class View:
     nodes: Mapping[NodeName, Node]
     unreadable: Mapping[Id, str]
     now: float
+    strays: Mapping[PodUid, str] = field(default_factory=dict)
+    """Pods that have been members of no gang long enough to be told, and why they are."""
 
 
 class Teller:
@@ -56,6 +59,8 @@ class Teller:
         self._attempts = attempts
         self._metrics = metrics
         self._served = served
+        self._known: dict[GangKey, tuple[Told, tuple[Said, ...]]] = {}
+        """What was said of each gang at the last look, and what it was made of."""
 
     async def run(self, view: Callable[[], View | None]) -> None:
         """Say what holds whenever it is wanted, until cancelled; ``view`` is None while it is not ours to speak."""
@@ -115,9 +120,10 @@ class Teller:
 
     def _everything(self, view: View) -> Iterator[Said]:
         told = {gang.key: self._told(gang, view.world, view.now) for gang in (*view.grouping.gangs, *view.grouping.settled)}
-        for each in told.values():
-            if self._served(each.gang.namespace):
-                yield from (_newest(said, view.world) for said in of_gang(each))
+        self._known = {key: self._of_gang(each) for key, each in told.items() if self._served(each.gang.namespace)}
+        for _, words in self._known.values():
+            yield from (_newest(said, view.world) for said in words)
+        yield from of_strays(view.world, view.strays, self._served)
         for status in of_groups(view.world, view.grouping, told):
             if self._served(status.namespace):
                 yield status
@@ -125,6 +131,14 @@ class Teller:
             if self._served(policy.namespace):
                 yield policy
         yield from of_bad_objects(view.world, view.nodes, view.unreadable)
+
+    def _of_gang(self, told: Told) -> tuple[Told, tuple[Said, ...]]:
+        """Return what there is to say about a gang; of one about which nothing is new, the very same as at the last look."""
+        known = self._known.get(told.gang.key)
+        # Gang and plan by identity: to compare them in depth costs more than to say it anew.
+        if known is not None and known[0].gang is told.gang and known[0].plan is told.plan and known[0] == told:
+            return known
+        return told, tuple(of_gang(told))
 
     def _told(self, gang: Gang, world: World, now: float) -> Told:
         attempt = self._attempts.of(gang.key)

@@ -112,7 +112,7 @@ class Carrier:
         refused = {key: record for key in self._refused if (record := self._cache.record(*key)) is not None}
         self._refused = {key: self._refused[key] for key in refused}
         wanting = {key: record for key, record in {**self._cache.unsettled, **refused}.items() if key not in self._held and namespaces(key[0])}
-        self._looks.keep(wanting)
+        self._looks.keep(wanting.keys() | self._held)
         if not wanting:
             return {}
         by_record = {self.record_key(gang): gang for gang in gangs}
@@ -126,22 +126,25 @@ class Carrier:
 
     async def tend(self, due: Mapping[RecordKey, Gang | None]) -> dict[str, Recovered]:
         """Do what these records need; seats that are not given up are counted as taken before this first yields."""
-        self._held |= due.keys()
-        before = {key: self._bound(self._cache.records[key]) for key in due}
-        for key, gang in due.items():
-            self._looks.begin(key, self._cache.records[key], gang, nodes=self._feed.nodes, now=self._clock())
-        away = frozenset(uid for key in due for uid in self._refused.get(key, ()))
+        records = {key: record for key in due if (record := self._cache.record(*key)) is not None}  # one may have gone since it was found due
+        before = {key: self._bound(record) for key, record in records.items()}
+        for key, record in records.items():
+            self._looks.begin(key, record, due[key], nodes=self._feed.nodes, now=self._clock())
+        away = frozenset(uid for key in records for uid in self._refused.get(key, ()))
+        left = set(records)
+        self._held |= left
 
         def heard(key: RecordKey, outcome: Recovered | None) -> None:
+            left.discard(key)
             self._held.discard(key)
             self._heard(key, outcome, before.get(key, frozenset()))
 
         try:
-            others = self._cache.records.keys() - due.keys()
+            others = self._cache.records.keys() - records.keys()
             gangs = [gang for gang in due.values() if gang is not None]
-            return await self._recovery.tend(gangs, busy=others, turned_away=away, denied=self._words(due), heard=heard)
+            return await self._recovery.tend(gangs, busy=others, turned_away=away, denied=self._words(records.values()), heard=heard)
         finally:
-            self._held -= due.keys()
+            self._held -= left  # not those that were heard of: somebody else may be working on them by now
             self._feed.wake.set()
 
     def tend_beside(self, due: Mapping[RecordKey, Gang | None]) -> None:
@@ -191,19 +194,19 @@ class Carrier:
             self._metrics.count("coterie_errors", "commit")
             logger.exception("the commit of %s failed", plan.gang.key)
         finally:
+            self.busy.discard(plan.gang.key)
+            self._feed.wake.set()
+        try:
             if outcome is not None:
                 self._take(outcome)
                 self._deny(key, outcome)
                 self._give_back(plan.gang.key, key, outcome)
-            self.busy.discard(plan.gang.key)
             done(plan, outcome)
-            self._feed.wake.set()
-        try:
             if isinstance(outcome, Bound | Committed):
                 self._take_record(await self._committer.settle(outcome))
         except Exception:
             self._metrics.count("coterie_errors", "commit")
-            logger.exception("the record of %s could not be settled", plan.gang.key)
+            logger.exception("the end of the commit of %s could not be taken in", plan.gang.key)
         finally:
             self._held.discard(key)
             self._feed.wake.set()
@@ -258,9 +261,10 @@ class Carrier:
             if seated.state == "refused" and pod is not None and group is not None:
                 self._feed.refusals.append(Refusal(group=keeper(group, pod), node=seated.seat.node))
 
-    def _words(self, keys: Iterable[RecordKey]) -> dict[RecordKey, Mapping[str, str]]:
-        found = {key: self._denied[key] for key in keys if key in self._denied}
-        return {key: words for key, (epoch, words) in found.items() if self._cache.records[key].epoch == epoch}
+    def _words(self, records: Iterable[Record]) -> dict[RecordKey, Mapping[str, str]]:
+        known = (((record.namespace, record.name), record.epoch) for record in records)
+        found = {key: (epoch, *self._denied[key]) for key, epoch in known if key in self._denied}
+        return {key: words for key, (epoch, of, words) in found.items() if of == epoch}
 
     def _take_refused(self) -> None:
         """Find the records of pods that kubelets refused; a pod that no record names is alone, and its controller's affair."""

@@ -1,7 +1,7 @@
 """Which records are looked after and when, and which gangs must not be decided meanwhile; on an API server in memory."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
@@ -10,6 +10,7 @@ import pytest
 from scheduler.kube.bindings.commit import Committer, Outcome
 from scheduler.kube.bindings.outcomes import Stuck
 from scheduler.kube.bindings.records import body, new_record, placement, seats_of
+from scheduler.kube.bindings.recover import Recovery
 from scheduler.kube.errors import Denied
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.publish.said import EventSaid
@@ -17,7 +18,7 @@ from scheduler.metrics import Metrics
 from scheduler.service.carrying import SOURCE, Carrier
 from scheduler.service.feed import Feed
 from scheduler.state.cache import ClusterCache
-from scheduler.state.events import Event, Id, Put
+from scheduler.state.events import Event, Id, Put, Removed
 from scheduler.state.gang import Gang, Member
 from scheduler.state.objects import Ref
 from scheduler.state.plan import Decision, Placed, Plan, Unplaced
@@ -246,3 +247,56 @@ def test_the_carrier_reads_what_the_watch_calls_records() -> None:
     (raw,) = [each for path, each in world.memory.objects.items() if path.startswith(RECORDS)]
     world.feed.put_record(placement(raw), SOURCE)
     assert len(world.carrier.open_records()) == 1
+
+
+async def test_a_turn_of_the_loop_while_a_record_is_looked_after_does_not_cost_it_its_pause() -> None:
+    world = World()
+    world.left_behind("n0", "n2")
+    world.sync(unschedulable=True)
+    seen: list[list[str]] = []
+    world.memory.before = lambda _, __: seen.append(world.due())
+    assert isinstance(await world.tend(), Stuck)
+    assert (bool(seen), [due for due in seen if due]) == (True, []), "nobody else looks after it meanwhile"
+    assert world.due() == []
+
+
+async def test_a_record_that_was_heard_of_is_not_let_go_by_the_end_of_a_longer_look_at_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    world.left_behind("n0", "n1", settled=True)
+    (key,) = world.cache.records
+
+    async def longer(*_: object, heard: Callable[[tuple[str, str], None], None], **__: object) -> dict[str, object]:
+        heard(key, None)
+        world.carrier.commit(world.planned("n0", "n1"), lambda _, __: None)
+        return {}  # the look at other records ends only now
+
+    monkeypatch.setattr(Recovery, "tend", longer)
+    await world.carrier.tend({key: world.gang()})
+    world.left_behind("n0", "n1")
+    assert world.due() == [], "the commit is working on it"
+    await world.carrier.finish(5.0)
+
+
+async def test_a_record_that_goes_between_being_due_and_being_looked_after_is_no_bug_and_leaves_nothing_behind() -> None:
+    world = World()
+    world.left_behind("n0", "n1")
+    due = world.carrier.due([world.gang()], namespaces=lambda _: True)
+    (record,) = world.cache.records.values()
+    world.cache.apply(Removed(id=Id(source="placements", namespace="ai", name=record.name, uid=record.uid)))
+    assert await world.carrier.tend(due) == {}
+    world.left_behind("n0", "n1")
+    assert len(world.due()) == 1
+
+
+async def test_a_bug_at_the_end_of_a_commit_leaves_its_gang_and_record_free() -> None:
+    world = World()
+
+    def bug(_: Placed, __: Outcome | None) -> None:
+        raise RuntimeError("a bug")
+
+    planned = world.planned("n0", "n1")
+    world.cache.assume(planned)
+    world.carrier.commit(planned, bug)
+    await world.carrier.finish(5.0)
+    assert world.carrier.busy == set()
+    assert len(world.due()) == 1, "the record is still to be settled"

@@ -84,11 +84,11 @@ class Recovery:
         first = (work(verdict) for verdict in verdicts if verdict.action in ("forward", "close", "release", "drop"))
         # One bug costs one record: the others are finished before it is raised.
         bugs = [bug for bug in await asyncio.gather(*first, return_exceptions=True) if bug is not None]
-        if bugs:
-            raise bugs[0]
         for verdict in verdicts:
             if verdict.action == "supersede":
-                await work(verdict)
+                bugs += [bug for bug in await asyncio.gather(work(verdict), return_exceptions=True) if bug is not None]
+        if bugs:
+            raise bugs[0]
         return done
 
     def _judged(

@@ -206,13 +206,14 @@ async def test_a_seat_on_a_node_that_somebody_wrote_in_and_that_does_not_exist_i
     assert (isinstance(outcome, Released), memory.nodes_of()) == (True, {"train-0": None, "train-1": None})
 
 
-async def test_a_bind_for_a_record_whose_epoch_somebody_raised_by_hand_does_not_follow_its_conflict() -> None:
+@pytest.mark.parametrize("epoch", [2, "cut off"])
+async def test_a_bind_for_a_record_that_somebody_edited_meanwhile_does_not_follow_its_conflict(epoch: object) -> None:
     memory = scene()
     raw = left_behind(memory, "n0", "n1")
     record = placement(raw)
-    raw["spec"]["epoch"] = 2
     cache = ClusterCache()
     memory.tell(cache, *NODES)
+    raw["spec"]["epoch"] = epoch
     known = cache.pod_named("ai", "train-0")
     assert known is not None
     found = await Committer(memory.api, Leading()).binder.bind(replace(known, resource_version="1"), record.seats[0], record)

@@ -247,3 +247,11 @@ async def test_the_binder_reads_a_pod_that_does_not_exist_as_none() -> None:
     server.on(f"GET {PODS}/gone", refuse(404, "NotFound"))
     async with serving(server) as api:
         assert await Binder(api).read("ai", "gone") is None
+
+
+async def test_a_bind_that_is_asked_to_wait_for_minutes_gives_its_slot_back_and_is_left_to_the_next_look() -> None:
+    server = script(binds=(refuse(429, "TooManyRequests", headers={"Retry-After": "600"}),))
+    outcome = await commit(server)
+    assert isinstance(outcome, Partly)
+    assert [(s.seat.pod, s.state) for s in outcome.failed] == [("train-0", "unreachable")]
+    assert asked(server, f"POST {PODS}/train-0/binding") == 1

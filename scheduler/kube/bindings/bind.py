@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from scheduler.kube.api import PLACEMENTS, PODS, Api, Body
+from scheduler.kube.api import LONGEST_WAIT, PLACEMENTS, PODS, Api, Body
 from scheduler.kube.backoff import Backoff
 from scheduler.kube.bindings.records import placement
 from scheduler.kube.errors import ApiError, Conflict, Denied, Invalid, NotFound
 from scheduler.kube.parse import wire
 from scheduler.state.objects import Pod
+from scheduler.state.problems import BadInput
 from scheduler.state.record import Record, RecordSeat
 
 TRIES: Final = 4
@@ -84,6 +85,8 @@ class Binder:
             except ApiError as error:
                 # The answer was lost or refused for now; the bind may have happened.
                 message = error.message
+                if (error.retry_after or 0.0) > LONGEST_WAIT:
+                    break  # others wait for this slot; the next look at the record asks again
                 await asyncio.sleep(backoff.next(error.retry_after))
             found = await self._look(pod, seat, record)
             if isinstance(found, Seated):
@@ -115,8 +118,8 @@ class Binder:
     async def _epoch(self, record: Record) -> int:
         try:
             now = placement(await self._api.get(PLACEMENTS.path(record.namespace, record.name)))
-        except NotFound:
-            return 0
+        except (NotFound, BadInput):
+            return 0  # what cannot be read is not carried out
         return now.epoch if now.uid == record.uid else 0
 
 

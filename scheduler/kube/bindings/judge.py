@@ -14,7 +14,7 @@ from scheduler.kube.bindings.hazards import hazards
 from scheduler.kube.bindings.table import Action, Finding, State, action_for
 from scheduler.state.assumed import Seating
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey, PodUid
+from scheduler.state.ids import GangKey
 from scheduler.state.objects import EMPTY, Pod
 from scheduler.state.record import Record, RecordSeat
 from scheduler.state.snapshot import Snapshot
@@ -167,9 +167,3 @@ def _claims(found: _Sorted, gang: Gang | None) -> tuple[Seating, ...]:
     waiting = [Seating(pod=pod, node=seat.node) for seat, pod in found.waiting]
     to_come = [Seating(pod=planned[seat.pod], node=seat.node) for seat in found.to_come if seat.pod in planned]
     return (*waiting, *to_come)
-
-
-def bound_uids(record: Record, find: FindPod) -> frozenset[PodUid]:
-    """Return the UIDs of the record's pods that are bound and living, wherever they are."""
-    pods = [find(record.namespace, seat.pod) for seat in record.seats]
-    return frozenset(p.uid for p, s in zip(pods, record.seats, strict=True) if p and p.node and not p.finished and s.uid in ("", p.uid))

@@ -134,8 +134,7 @@ class Lease:
                         self._until = float("-inf")
                         return
             except (ApiError, TimeoutError) as error:
-                self.trouble = f"the Lease {self._namespace}/{self._name} could not be renewed: {_why(error)}"
-                logger.warning("%s", self.trouble)
+                self._troubled(f"the Lease {self._namespace}/{self._name} could not be renewed: {_why(error)}")
             if not self.held():
                 return
 
@@ -164,9 +163,14 @@ class Lease:
         except Conflict:
             return False
         except (Unreachable, TooMany, TimeoutError) as error:
-            self.trouble = f"the Lease {self._namespace}/{self._name} cannot be asked for: {_why(error)}"
-            logger.warning("%s", self.trouble)
+            self._troubled(f"the Lease {self._namespace}/{self._name} cannot be asked for: {_why(error)}")
             return False
+
+    def _troubled(self, why: str) -> None:
+        """Keep what is wrong; it is logged when it begins, not with every try."""
+        if why != self.trouble:
+            logger.warning("%s", why)
+        self.trouble = why
 
     async def _read(self) -> _Object | None:
         try:

@@ -230,6 +230,7 @@ async def _acquired(parts: Parts) -> None:
 async def _fresh_records(parts: Parts, keeping: asyncio.Task[None]) -> bool:
     """Read all records from the server: the last words of the former leader may not have come through the watch yet."""
     row = next(row for row in WATCHED if row.source == SOURCE)
+    pauses = Backoff(first=RETRY_SECONDS, most=10.0)
     while not keeping.done():
         try:
             for raw in await objects(parts.api, row):
@@ -238,8 +239,9 @@ async def _fresh_records(parts: Parts, keeping: asyncio.Task[None]) -> bool:
                 except BadInput as unusable:  # the watch tells of it as well; its gang is not bound beside it
                     logger.warning("a commit record cannot be used: %s", unusable)
         except ApiError as error:
-            logger.warning("the commit records cannot be read, trying again: %s", error)
-            await asyncio.sleep(RETRY_SECONDS)
+            pause = pauses.next(error.retry_after)
+            logger.warning("the commit records cannot be read, trying again in %.1f s: %s", pause, error)
+            await asyncio.sleep(pause)
         else:
             return True
     return False

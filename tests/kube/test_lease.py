@@ -198,3 +198,13 @@ async def test_why_the_lease_cannot_be_had_is_known_until_it_is_had() -> None:
     assert told[0] == ""
     assert all("cannot be asked for" in each and "InternalError" in each for each in told[1:])
     assert (len(told), mine.trouble) == (3, "")
+
+
+async def test_a_server_that_cannot_be_asked_is_logged_when_that_begins_and_not_with_every_try(caplog: pytest.LogCaptureFixture) -> None:
+    script = Script()
+    script.on(f"GET {ONE}", refuse(404, "NotFound"))
+    script.on(f"POST {PATH}", *(refuse(503, "ServiceUnavailable") for _ in range(5)), answer(lease("me")))
+    async with serving(script) as api:
+        mine = ours(api, Clock())
+        await mine.acquire()
+    assert (script.asked.count(f"POST {PATH}"), len(caplog.records), mine.trouble) == (6, 1, "")

@@ -122,7 +122,7 @@ class Carrier:
 
     def next_look(self) -> float:
         """Return the monotonic moment at which a record wants a look although nothing happens."""
-        return self._looks.next()
+        return self._looks.next(self._held)
 
     async def tend(self, due: Mapping[RecordKey, Gang | None]) -> dict[str, Recovered]:
         """Do what these records need; seats that are not given up are counted as taken before this first yields."""

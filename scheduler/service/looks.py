@@ -70,9 +70,9 @@ class Looks:
             if record is not None:
                 look.record = content(record)
 
-    def next(self) -> float:
-        """Return the monotonic moment at which a record wants a look although nothing happens."""
-        return min((look.next for look in self._looks.values()), default=float("inf"))
+    def next(self, passed: Collection[RecordKey] = ()) -> float:
+        """Return the monotonic moment at which a record wants a look although nothing happens; not those that are ``passed`` over."""
+        return min((look.next for key, look in self._looks.items() if key not in passed), default=float("inf"))
 
 
 class OpenSeats:

@@ -83,7 +83,7 @@ class Loop:
         self._keys: frozenset[GangKey] = frozenset()
         self._time_out_at = 0.0
         """Monotonic seconds before which no gang has waited too long."""
-        self._gauged = -inf
+        self._gauged, self._say_at = -inf, inf
         self._recovered = False
         self._stopping = False
         self._turned: float | None = None
@@ -131,9 +131,9 @@ class Loop:
         """Return what others are to see, while it is ours to say."""
         if not self.leading or not self._recovered:
             return None
-        return View(
-            world=self._cache.world(), grouping=self._grouping, nodes=self._cache.snapshot().nodes, unreadable=self._cache.problems, now=self._clock()
-        )
+        world, nodes, now = self._cache.world(), self._cache.snapshot().nodes, self._clock()
+        strays = self._memory.strays.ripe(now)
+        return View(world=world, grouping=self._grouping, nodes=nodes, unreadable=self._cache.problems, now=now, strays=strays)
 
     def shunned(self, gang: Gang) -> Collection[NodeName]:
         """Return the nodes that are not to be proposed to a gang, because they refused it a moment ago."""
@@ -200,10 +200,11 @@ class Loop:
             self._keys = frozenset(gang.key for gang in self._gangs())
             self._time_out_at = 0.0
             self._memory.keep(self._grouping, self._clock())
+        self._memory.strays.keep(self._grouping.strays, self._clock())
         self._memory.refused(self._feed.refusals, self._clock())
         self._feed.refusals.clear()
         self._grouped = True
-        if not same or self._feed.objects or self._grouping.groups != before.groups:
+        if not same or self._feed.objects or (self._grouping.groups, self._grouping.strays) != (before.groups, before.strays):
             self._feed.objects = False
             self._teller.wanted.set()
 
@@ -275,12 +276,16 @@ class Loop:
 
     async def _wait(self) -> None:
         """Wait until something happens or somebody asked to be looked at."""
-        pause = max(0.0, self._next() - self._clock())
+        if self._clock() >= self._say_at:
+            self._teller.wanted.set()  # a wait has become long enough to be told
+        self._say_at = self._next()
+        pause = max(0.0, self._say_at - self._clock())
         try:
             async with asyncio.timeout(None if pause == inf else pause):
                 await self._feed.wake.wait()
         except TimeoutError:
-            self._teller.wanted.set()  # a wait may have become long enough to be told
+            self._teller.wanted.set()
+            self._say_at = inf
         self._feed.wake.clear()
         if any(gang.waiting is not None and gang.waiting.code == "MembersMissing" for gang in self._grouping.gangs):
             await asyncio.sleep(DEBOUNCE_SECONDS)
@@ -291,4 +296,4 @@ class Loop:
         look = self._look()
         moments = [self._memory.attempts.wake_at(gang, look) for gang in self._grouping.gangs]
         reserve = self._memory.reservations.next_look(self._queue, look)
-        return min([self._memory.questions.next_sweep(), reserve, self._carrier.next_look(), *moments])
+        return min([self._memory.questions.next_sweep(), reserve, self._carrier.next_look(), self._memory.strays.next(look.now), *moments])

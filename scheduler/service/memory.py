@@ -1,4 +1,4 @@
-"""What the loop remembers between two turns, in one bundle: attempts, questions, reservations, nodes that refused."""
+"""What the loop remembers between two turns, in one bundle: attempts, questions, reservations, nodes that refused, pods without a gang."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scheduler.service.feed import Refusal
 from scheduler.service.questions import Questions
 from scheduler.service.reserving import Reservations
 from scheduler.service.shunned import Shunned
+from scheduler.service.strays import Strays
 
 
 @dataclass(kw_only=True, eq=False)
@@ -21,6 +22,7 @@ class Memory:
     reservations: Reservations
     questions: Questions = field(default_factory=Questions)
     shunned: Shunned = field(default_factory=Shunned)
+    strays: Strays = field(default_factory=Strays)
 
     def keep(self, grouping: Grouping, now: float) -> None:
         """Forget what is gone, and begin to remember what is new."""

@@ -141,6 +141,14 @@ REASONS: tuple[Reason, ...] = (
         remedy="Correct the field that the message names.",
     ),
     Reason(
+        code="NotAMember",
+        status="WAITING",
+        of="moment",
+        retry=True,
+        meaning="The pod carries a group's labels, but is a member of no gang: the leader of its group is gone, or is another one by now.",
+        remedy="Nothing, while its controller is still replacing it; else delete the pod, so that it is made anew for the leader that lives.",
+    ),
+    Reason(
         code="SchedulerError",
         status="WAITING",
         of="gang",

@@ -80,13 +80,19 @@ class TestLeaderWorkerSet:
         assert _waiting(world([lws_pod(0), lws_pod(1, phase=phase, on="n1")], workloads=lws_sets())).code == "MembersMissing"
 
     def test_after_a_restart_old_workers_beside_the_new_leader_are_no_members(self) -> None:
-        pods = [lws_pod(0, uid="new"), lws_pod(1, leader="", on="n1")]
+        pods = [lws_pod(0, uid="new"), lws_pod(1)]
         grouping = gangs(world(pods, workloads=lws_sets()))
         (gang,) = grouping.gangs
         assert names_of(gang) == ["r1-0"]
         assert gang.key.endswith("/new")
         assert list(grouping.strays) == ["uid-r1-0-1"]
         assert "former leader" in grouping.strays[pods[1].uid]
+
+    def test_old_workers_that_run_or_belong_to_another_scheduler_wait_for_nothing_from_us(self) -> None:
+        for old in (lws_pod(1, on="n1"), lws_pod(1, scheduler_name="other")):
+            grouping = gangs(world([lws_pod(0, uid="new"), old], workloads=lws_sets()))
+            assert names_of(grouping.gangs[0]) == ["r1-0"]
+            assert not grouping.strays
 
     def test_after_a_restart_the_workers_of_the_new_stateful_set_are_members(self) -> None:
         pods = [lws_pod(0, leader="-new"), lws_pod(1, leader="-new"), lws_pod(1, on="n1")]

@@ -56,7 +56,7 @@ def make(ref: GroupRef, pods: Sequence[Pod], setting: Setting) -> Made:
     group = collect(ref, pods, setting.world)
     present = [entry for entry in group.pods if entry[1].node is not None or setting.ours(entry[1])]
     if not present:
-        return Made(strays=group.strays)
+        return Made(strays=_strays(group, pods, setting))
     name, found, about_group = _pod_group(ref, group, setting.world)
     case = _case(ref, group, sorted((*present, *group.seats), key=lambda entry: entry[0]), setting, name=name, found=found)
     entries, settled, least = case.entries, case.settled, case.least
@@ -80,7 +80,13 @@ def make(ref: GroupRef, pods: Sequence[Pod], setting: Setting) -> Made:
     )
     problems = (*settled.problems, *((wait.problem,) if wait is not None and wait.problem is not None else ()))
     to_decide = any(pod.node is None for _, pod in present)
-    return Made(gang=gang, to_decide=to_decide, problems=tuple(dict.fromkeys(problems)), strays=group.strays)
+    return Made(gang=gang, to_decide=to_decide, problems=tuple(dict.fromkeys(problems)), strays=_strays(group, pods, setting))
+
+
+def _strays(group: Collected, pods: Sequence[Pod], setting: Setting) -> tuple[tuple[PodUid, str], ...]:
+    """Return the pods that are no members and wait for a node from us, and why they are none."""
+    waiting_for_us = {pod.uid for pod in pods if pod.node is None and setting.ours(pod)} if group.strays else frozenset()
+    return tuple(stray for stray in group.strays if stray[0] in waiting_for_us)
 
 
 def _case(ref: GroupRef, group: Collected, wanted: list[Entry], setting: Setting, *, name: str | None, found: PodGroup | None) -> waiting.Case:

@@ -99,7 +99,7 @@ class Grouping:
     groups: Mapping[tuple[str, str], Joined] = field(default_factory=dict)
     """By namespace and name of the PodGroup, those that do not exist included."""
     strays: Mapping[PodUid, str] = field(default_factory=dict)
-    """Pods of a group that are no members of any gang, and why: workers of a former leader."""
+    """Pods that wait for a node from us and are members of no gang, though of a group, and why: workers of a former leader."""
 
 
 def whole(text: str | None) -> int | None:

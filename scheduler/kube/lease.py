@@ -11,11 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
-import secrets
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -58,11 +55,6 @@ class _Object(BaseModel):
 class _Seen:
     version: str
     since: float
-
-
-def own_identity(environ: Mapping[str, str] = os.environ) -> str:
-    """Return POD_NAME where it is set, else the host's name and a random part."""
-    return environ.get("POD_NAME") or f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
 def since_boot() -> float:

@@ -84,11 +84,6 @@ class ControlPlane:
         return self._layout.built.program("kube-scheduler")
 
     @property
-    def kube_scheduler_kubeconfig(self) -> Path:
-        """A kubeconfig with the default scheduler's own rights."""
-        return self._layout.kubeconfig("system:kube-scheduler")
-
-    @property
     def pids(self) -> dict[str, int]:
         """The process ids of what runs."""
         return self._running().pids()
@@ -159,14 +154,6 @@ class ControlPlane:
         """Stop KWOK and start it again."""
         self.stop_kwok()
         self.start_kwok()
-
-    def stop_lws(self) -> None:
-        """Stop the LeaderWorkerSet controller; its webhooks then refuse LeaderWorkerSets and their pods."""
-        self._running().stop("lws")
-
-    def start_lws(self) -> None:
-        """Start the LeaderWorkerSet controller again."""
-        self._running().start(programs.lws(self._layout))
 
     def stop_api_server(self) -> None:
         """Stop the API server; the others stay and try again and again."""

@@ -11,7 +11,6 @@ from tests.faults.history_audit import Write, agree
 
 PLACE = "a"
 ADMIN = "admin"
-PATHS: dict[Kind, str] = {"pod": "pods", "node": "nodes", "placement": "placements", "podgroup": "podgroups"}
 RACK = "example.com/rack"
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -147,17 +147,3 @@ class Warm:
     def _pipe(pipe: IO[str] | None) -> IO[str]:
         assert pipe is not None
         return pipe
-
-
-@contextlib.contextmanager
-def unharmed(process: Process) -> Iterator[Process]:
-    """Kill a scheduler at the end, whatever happens; it must have logged no bug until then."""
-    try:
-        yield process
-        assert not process.bugs(), process.bugs()
-    except BaseException:
-        sys.stderr.write(process.text()[-8000:])  # pytest shows it with the failure
-        raise
-    finally:
-        process.kill()
-        process.wait()

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from scheduler.kube.errors import Denied, NotFound
-from scheduler.kube.lease import Lease, own_identity
+from scheduler.kube.lease import Lease
 from tests.kube.faulty import Object, Script, answer, refuse, reset, serving
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/coterie-system/leases"
@@ -148,11 +148,6 @@ async def test_giving_back_clears_the_holder_and_a_lost_lease_is_not_touched() -
         await mine.release()
         await mine.release()
     assert (script.bodies[-1]["spec"]["holderIdentity"], len(script.bodies), mine.held()) == (None, 2, False)
-
-
-def test_the_identity_is_the_pods_name_or_unique() -> None:
-    assert own_identity({"POD_NAME": "coterie-0"}) == "coterie-0"
-    assert own_identity({}) != own_identity({})
 
 
 async def test_a_clock_that_goes_back_ends_a_lease_instead_of_stretching_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scheduler.kube.bindings.bind import Binder
 from scheduler.kube.bindings.commit import Bound, Committed
 from scheduler.kube.bindings.records import record_name
-from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, Stuck, has_open_record
+from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Released, Stuck
 from scheduler.state.gang import Gang
 from scheduler.state.ids import NodeName
 from scheduler.state.record import Record
@@ -31,12 +31,14 @@ async def test_after_a_crash_between_record_and_binds_the_next_leader_binds_as_r
     gang = await the_gang(scene.follower, scene.place, 3)
     record = await write(scene.api, plan(gang, scene.nodes[1:]))
     await see(scene.follower, record)
-    assert has_open_record(gang, scene.follower.cache.records)
+    assert (found := scene.follower.record(gang)) is not None
+    assert found.open
     done = await recover(scene)
     assert isinstance(done[record.key], Bound)
     assert nodes_of(scene.admin, scene.place) == {f"train-{n}": scene.nodes[n + 1] for n in range(3)}
     await see(scene.follower, replace(record, epoch=2, observed_epoch=2))  # the next leader makes it its own first
-    assert not has_open_record(gang, scene.follower.cache.records)
+    assert (found := scene.follower.record(gang)) is not None
+    assert not found.open
 
 
 async def test_after_a_crash_between_two_binds_the_bound_member_is_left_and_the_others_follow(scene: Scene) -> None:

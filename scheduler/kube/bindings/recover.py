@@ -23,12 +23,13 @@ from scheduler.kube.errors import ApiError
 from scheduler.state.assumed import Seating
 from scheduler.state.cache import ClusterCache
 from scheduler.state.gang import Gang
+from scheduler.state.ids import GangKey
 from scheduler.state.objects import EMPTY, Pod
 from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.record import Record
 from scheduler.state.snapshot import Snapshot
 
-__all__ = ["Closed", "Recovered", "Recovery", "Released", "Replan", "Stuck", "has_open_record"]
+__all__ = ["Closed", "Recovered", "Recovery", "Released", "Replan", "Stuck"]
 
 _OF_THE_MOMENT: Final = ("UNKNOWN", "WAITING")
 """A no of the moment is no reason to give a group up before its deadline."""
@@ -159,18 +160,16 @@ class Recovery:
         if not isinstance(fenced, tuple):
             return fenced
         raised, fresh = fenced
-        # The watch may lag behind what was just read: binds that landed count as taken before anything is planned.
-        self._cache.hold(gang.key, [Seating(pod=replace(pod, node=None), node=pod.node) for pod in fresh.values() if pod.node is not None])
+        self._hold_landed(gang.key, fresh)
         plan = await self._replan(_with_pods(gang, fresh))
         if isinstance(plan, Unplaced) and plan.status in _OF_THE_MOMENT and self._clock() <= record.deadline:
             return Stuck(record=raised, why=plan.message)
         if not isinstance(plan, Placed):
-            self._cache.forget(gang.key)
             return await give_up(self._committer, raised, fresh, plan.message)
         self._cache.assume(plan)
         written = await self._committer.rewrite(raised, seats_of(plan))
         if isinstance(written, Refused):
-            self._cache.forget(gang.key)
+            self._hold_landed(gang.key, fresh)
             return written
         pods = {s.member.pod.name: s.member.pod for s in plan.seats if not s.member.held}
         # Where somebody could not be bound the record stays open and its seats stay taken: it is judged anew.
@@ -181,7 +180,7 @@ class Recovery:
         if not isinstance(fenced, tuple):
             return fenced
         raised, fresh = fenced
-        self._cache.forget(claim_key(record, gang))
+        self._hold_landed(claim_key(record, gang), fresh)
         return await (give_up(self._committer, raised, fresh, why) if evict else drop(self._committer, raised, why))
 
     async def _resume(self, record: Record, gang: Gang | None) -> Recovered:
@@ -193,6 +192,10 @@ class Recovery:
             record = raised
         self._cache.forget(claim_key(record, gang))
         return await resume(self._committer, record, self._named(record))
+
+    def _hold_landed(self, key: GangKey, fresh: Mapping[str, Pod]) -> None:
+        """Count binds that landed as taken, and nothing else of the gang: the watch may lag behind what was just read."""
+        self._cache.hold(key, [Seating(pod=replace(pod, node=None), node=pod.node) for pod in fresh.values() if pod.node is not None])
 
     def _named(self, record: Record) -> dict[str, Pod]:
         """Return the pods that the record names and that the cache knows, by name."""
@@ -225,9 +228,3 @@ def _with_claims(view: Snapshot, verdict: Verdict) -> Snapshot:
 def _with_pods(gang: Gang, fresh: Mapping[str, Pod]) -> Gang:
     members = tuple(m if m.held else replace(m, pod=fresh[m.pod.name]) for m in gang.members if m.held or m.pod.name in fresh)
     return replace(gang, members=members)
-
-
-def has_open_record(gang: Gang, records: Mapping[Key, Record]) -> bool:
-    """Whether a gang must not be decided, because its record is still to be carried out or superseded."""
-    record = records.get((gang.namespace, record_name(gang)))
-    return record is not None and record.open

@@ -91,8 +91,8 @@ class ClusterCache:
                 return False
 
     def assume(self, plan: Placed) -> None:
-        """Count the plan's new seats as taken; replaces what was assumed for the gang before."""
-        self.hold(plan.gang.key, [Seating(pod=s.member.pod, node=s.node) for s in plan.seats if not s.bound])
+        """Count the plan's seats as taken; replaces what was assumed for the gang before. Bound members count where the watch has not told it yet."""
+        self.hold(plan.gang.key, [Seating(pod=s.member.pod, node=s.node) for s in plan.seats])
 
     def hold(self, key: GangKey, seats: Iterable[Seating]) -> None:
         """Count seats as taken for a gang; replaces what was assumed for it before."""

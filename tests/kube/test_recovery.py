@@ -18,6 +18,7 @@ from scheduler.state.gang import Gang, Member
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.plan import Decision, Placed, Plan, Unplaced
 from scheduler.state.record import Record
+from scheduler.state.resources import GPU
 from tests.builders import gang, node
 from tests.kube.memory import PODS, RECORDS, Died, Leading, Memory, Object, dies, refuses
 from tests.state.caching import plan
@@ -130,6 +131,32 @@ async def test_a_cordoned_node_supersedes_the_record_and_the_bound_member_stays(
     assert isinstance(await scene.tend(cache), Bound)
     assert nodes(scene) == {"train-0": "n0", "train-1": "n1", "train-2": "n3"}
     assert (scene.record.epoch, scene.record.observed_epoch) == (3, 3)
+
+
+async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_while_and_after_a_record_is_superseded() -> None:
+    scene = Scene()
+    scene.commit_then_die("n0", "n1", "n2")
+    cache = scene.cache()
+    scene.cordon(cache, "n2")
+    scene.bind(0, "n0")
+    scene.bind(1, "n1")
+    scene.where = ("n3",)
+    before = cache.snapshot().free("n0")
+    assert isinstance(await scene.tend(cache), Bound)
+    taken = [before.amount(GPU) - cache.snapshot().free(name).amount(GPU) for name in ("n0", "n1", "n2", "n3")]
+    assert taken == [1, 1, 0, 1]
+
+
+async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_when_the_group_is_given_up() -> None:
+    scene = Scene()
+    scene.commit_then_die("n0", "n1", "n2")
+    cache = scene.cache()
+    scene.cordon(cache, "n2")
+    scene.bind(0, "n0")
+    before = cache.snapshot().free("n0")
+    outcome = await scene.tend(cache)
+    assert (isinstance(outcome, Released) and outcome.stay) == 1
+    assert before.amount(GPU) - cache.snapshot().free("n0").amount(GPU) == 1
 
 
 async def test_a_member_that_was_replaced_under_its_name_gets_a_new_seat_and_keeps_its_rank_and_the_others_stay() -> None:

@@ -84,8 +84,7 @@ class Config(_Model):
     api_version: Literal["coterie.dev/v1alpha1"] = "coterie.dev/v1alpha1"
     kind: Literal["Configuration"] = "Configuration"
     scheduler_name: str = Field(default="coterie", min_length=1, max_length=253)
-    namespaces: tuple[str, ...] = ()
-    """Namespaces to serve; empty: all."""
+    namespaces: tuple[str, ...] = Field(default=(), description="Namespaces to serve; empty: all.")
     topology: TopologyConfig = TopologyConfig()
     solver: SolverConfig = SolverConfig()
     leader_election: LeaderElectionConfig = LeaderElectionConfig()
@@ -93,8 +92,12 @@ class Config(_Model):
     queue: QueueConfig = QueueConfig()
     watch: WatchConfig = WatchConfig()
     http: HttpConfig = HttpConfig()
-    binds_in_flight: int = Field(default=128, ge=1, le=1024)
-    """The most binds that are on their way at one moment; how many are is found by measuring what the API server takes."""
+    binds_in_flight: int = Field(
+        default=128,
+        ge=1,
+        le=1024,
+        description="The most binds that are on their way at one moment; how many are is found by measuring what the API server takes.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

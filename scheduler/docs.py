@@ -57,6 +57,8 @@ def configuration_page() -> str:
     for name, field in Config.model_fields.items():
         if isinstance(field.default, BaseModel):
             lines += ["", f"`{field.alias or name}`: {' '.join((type(field.default).__doc__ or '').split())}"]
+        elif field.description:
+            lines += ["", f"`{field.alias or name}`: {field.description}"]
     return "\n".join(lines) + "\n"
 
 

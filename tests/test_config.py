@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, load
+from scheduler.config import Config, identity, load
 from scheduler.state.problems import BadInput
 from tests.conformance import ROOT
 
@@ -101,3 +101,10 @@ def test_levels_of_ones_own_are_shown_and_can_be_required_by_name(tmp_path: Path
     without = coterie("plan", "-f", str(gang), "--cluster", str(cluster), "-o", "json")
     assert without.returncode == 3
     assert json.loads(without.stdout)["gangs"][0]["unplaced"]["reason"] == "UnknownLevel"
+
+
+def test_a_replica_is_called_after_its_pod_or_by_a_name_that_no_other_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POD_NAME", "coterie-0")
+    assert identity().name == "coterie-0"
+    monkeypatch.delenv("POD_NAME")
+    assert identity().name != identity().name

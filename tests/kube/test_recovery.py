@@ -133,6 +133,11 @@ async def test_a_cordoned_node_supersedes_the_record_and_the_bound_member_stays(
     assert (scene.record.epoch, scene.record.observed_epoch) == (3, 3)
 
 
+def gpus(cache: ClusterCache) -> list[int]:
+    """Return how many GPUs are free on each node."""
+    return [cache.snapshot().free(each.name).amount(GPU) for each in NODES]
+
+
 async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_while_and_after_a_record_is_superseded() -> None:
     scene = Scene()
     scene.commit_then_die("n0", "n1", "n2")
@@ -141,10 +146,9 @@ async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_while_and_af
     scene.bind(0, "n0")
     scene.bind(1, "n1")
     scene.where = ("n3",)
-    before = cache.snapshot().free("n0")
+    before = gpus(cache)
     assert isinstance(await scene.tend(cache), Bound)
-    taken = [before.amount(GPU) - cache.snapshot().free(name).amount(GPU) for name in ("n0", "n1", "n2", "n3")]
-    assert taken == [1, 1, 0, 1]
+    assert [was - free for was, free in zip(before, gpus(cache), strict=True)] == [1, 1, 0, 1]
 
 
 async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_when_the_group_is_given_up() -> None:
@@ -153,10 +157,10 @@ async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_when_the_gro
     cache = scene.cache()
     scene.cordon(cache, "n2")
     scene.bind(0, "n0")
-    before = cache.snapshot().free("n0")
+    before = gpus(cache)
     outcome = await scene.tend(cache)
     assert (isinstance(outcome, Released) and outcome.stay) == 1
-    assert before.amount(GPU) - cache.snapshot().free("n0").amount(GPU) == 1
+    assert before[0] - gpus(cache)[0] == 1
 
 
 async def test_a_member_that_was_replaced_under_its_name_gets_a_new_seat_and_keeps_its_rank_and_the_others_stay() -> None:

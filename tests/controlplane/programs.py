@@ -150,7 +150,8 @@ def api_server(layout: Layout, token: str) -> Program:
         "runtime-config": _pairs({**RUNTIME_CONFIG, **layout.settings.runtime_config}),
     }
     if layout.settings.audit:
-        flags |= {"audit-policy-file": layout.audit_policy, "audit-log-path": layout.audit_log}
+        # One file for good: who reads it from an offset would find another file there after a rotation (at 100 MB by default).
+        flags |= {"audit-policy-file": layout.audit_policy, "audit-log-path": layout.audit_log, "audit-log-maxsize": 100_000}
     if layout.settings.in_flight is not None:
         flags |= {"max-requests-inflight": layout.settings.in_flight, "max-mutating-requests-inflight": layout.settings.in_flight}
     return Program("kube-apiserver", layout.command("kube-apiserver", flags), _answers(f"{layout.url}/readyz", layout.certificates.ca, token))

@@ -25,10 +25,14 @@ LWS: Final = "LeaderWorkerSet"
 POD_GROUP: Final = "PodGroup"
 SET: Final = "StatefulSet"
 """Pods of a StatefulSet that a PodGroup makes one gang: each of them is made anew alone."""
-GROUPED: Final = (POD_GROUP, SET)
+JOB: Final = "Job"
+"""Pods of a Job that a PodGroup makes one gang: one that failed stays, and another one comes beside it."""
+GROUPED: Final = (POD_GROUP, SET, JOB)
 LONE: Final = "Pod"
 STRANGER: Final = ""
-_OWNERS: Final = {LWS: "StatefulSet", SET: "StatefulSet"}
+_OWNERS: Final = {LWS: ("apps/v1", "StatefulSet"), SET: ("apps/v1", "StatefulSet"), JOB: ("batch/v1", "Job")}
+EDIT: Final = "later"
+"""A field of a record's spec that only a newer version knows."""
 GPUS: Final = 8
 """GPUs of a node, and of a pod unless it says otherwise: one member fills a node."""
 
@@ -63,11 +67,19 @@ class ModelPod:
     """Record on whose behalf it was bound, as the bind says."""
     touched: str = ""
     terminating: bool = False
+    failed: bool = False
+    """Whether the kubelet refused it."""
+    again: int = 0
+    """Times that a StatefulSet replaced it inside one making of its LeaderWorkerSet group."""
+    first: bool = False
+    """Whether the workers of its LeaderWorkerSet are made only after the leader is bound."""
+    grouped: bool = True
+    """Whether its PodGroup exists."""
 
     @property
     def uid(self) -> str:
         """The UID: another one each time that the pod is made anew."""
-        return f"{self.name}.{self.made}"
+        return f"{self.name}.{self.made}" + (f".{self.again}" if self.again else "")
 
     @property
     def group(self) -> tuple[str, int]:
@@ -94,6 +106,8 @@ class Cluster:
     """What the surroundings did, by name, sorted."""
     crowded: tuple[str, ...] = ()
     """Nodes where a stranger took room: binds that were decided before may over-commit them, as with any second scheduler."""
+    budget: tuple[str, ...] = ()
+    """Pods that a disruption budget protects from eviction for now."""
     late: bool = False
     """Whether every deadline written so far has passed."""
 
@@ -108,22 +122,45 @@ class Cluster:
 
     def record(self, name: str) -> str | None:
         """Return a Placement by name."""
-        return next((text for text in self.records if record(text).name == name), None)
+        return next((text for text in self.records if name_of(text) == name), None)
 
     def with_record(self, name: str, text: str | None) -> Cluster:
         """Return the cluster with another Placement of this name, or none."""
-        rest = [each for each in self.records if record(each).name != name]
+        rest = [each for each in self.records if name_of(each) != name]
         return replace(self, records=tuple(sorted([*rest, *([text] if text else [])])))
 
     def used(self, name: str) -> int:
         """Return the GPUs that pods take on a node."""
-        return sum(pod.gpus for pod in self.pods if pod.node == name)
+        return sum(pod.gpus for pod in self.pods if pod.node == name and not pod.failed)
 
 
 @cache
 def record(text: str) -> Record:
-    """Read a Placement as the scheduler does."""
+    """Read a Placement as the scheduler does; raises BadInput where somebody has edited it."""
     return placement(text.encode())
+
+
+@cache
+def meant(text: str) -> Record:
+    """Read a Placement, also one that somebody has edited: what it said before."""
+    return record(canonical(mended(json.loads(text))))
+
+
+@cache
+def readable(text: str) -> bool:
+    """Whether nobody has edited the Placement."""
+    return EDIT not in json.loads(text)["spec"]
+
+
+def mended(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a Placement without the edit."""
+    return {**raw, "spec": {key: value for key, value in raw["spec"].items() if key != EDIT}}
+
+
+@cache
+def name_of(text: str) -> str:
+    """Return the name of a Placement."""
+    return str(json.loads(text)["metadata"]["name"])
 
 
 def canonical(raw: Mapping[str, Any]) -> str:
@@ -141,8 +178,8 @@ def pod_json(pod: ModelPod) -> str:
         annotations = {names.LWS_SIZE: str(pod.size)}
     elif pod.kind in GROUPED:
         labels = {names.POD_GROUP: pod.gang}
-    owner = _OWNERS.get(pod.kind)
-    above = {"apiVersion": "apps/v1", "kind": owner, "name": pod.gang, "uid": f"set-{pod.gang}-{pod.made}", "controller": True}
+    version, owner = _OWNERS.get(pod.kind, ("", ""))
+    above = {"apiVersion": version, "kind": owner, "name": pod.gang, "uid": f"set-{pod.gang}-{pod.made}", "controller": True}
     metadata = {
         "name": pod.name,
         "namespace": NS,
@@ -160,7 +197,8 @@ def pod_json(pod: ModelPod) -> str:
         "containers": [{"name": "main", "resources": amounts}],
         **({"nodeName": pod.node} if pod.node else {}),
     }
-    return canonical({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}})
+    status = {"phase": "Failed", "reason": "OutOfnvidia.com/gpu"} if pod.failed else {"phase": "Pending"}
+    return canonical({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status})
 
 
 @cache
@@ -177,6 +215,11 @@ def lws_gang(name: str, size: int, *, made: int = 0, gpus: int = GPUS) -> tuple[
     """Return the pods of one LeaderWorkerSet group: evicting its leader makes all of them anew."""
     rows = [(f"{name}-0" if index == 0 else f"{name}-0-{index}", index) for index in range(size)]
     return tuple(ModelPod(name=pod, kind=LWS, gang=name, index=index, size=size, made=made, gpus=gpus) for pod, index in rows)
+
+
+def leader_first(name: str, size: int) -> tuple[ModelPod, ...]:
+    """Return the leader of a LeaderWorkerSet group whose workers come when it is bound."""
+    return (replace(lws_gang(name, size)[0], first=True),)
 
 
 def loose_gang(name: str, size: int, *, gpus: int = GPUS, kind: str = POD_GROUP) -> tuple[ModelPod, ...]:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from scheduler.kube.bindings.table import ROWS, STATES
 from scheduler.state.record import Record
-from tests.model.cluster import Cluster, record
+from tests.model.cluster import Cluster, meant, readable
 
 Edge: TypeAlias = tuple[str, str]
 NONE: Final = "none"
@@ -52,12 +52,16 @@ def reaches(start: str, graph: frozenset[Edge]) -> bool:
 
 def changes(before: Cluster, after: Cluster) -> Iterator[Edge]:
     """Return how the states of records differ between two clusters."""
-    old = {about.uid: state_of(about) for about in map(record, before.records)}
-    new = {about.uid: state_of(about) for about in map(record, after.records)}
+    old = _states(before)
+    new = _states(after)
     for uid in old.keys() | new.keys():
         edge = (old.get(uid, NONE), new.get(uid, NONE))
         if edge[0] != edge[1]:
             yield edge
+
+
+def _states(cluster: Cluster) -> dict[str, str]:
+    return {meant(text).uid: state_of(meant(text)) if readable(text) else "Unreadable" for text in cluster.records}
 
 
 def state_of(about: Record) -> str:

@@ -9,64 +9,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 from scheduler.kube.api import PLACEMENTS
 from scheduler.kube.bindings.commit import Bound, Committed, Committer, Partly
+from scheduler.kube.bindings.judge import kubelet_refused
+from scheduler.kube.bindings.outcomes import Refused, Stuck
 from scheduler.kube.bindings.records import record_name
 from scheduler.kube.bindings.recover import Closed, Recovered, Recovery
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.group.grouping import gangs as group
 from scheduler.service.feed import newer
-from scheduler.state.assumed import Seating
+from scheduler.service.looks import OpenSeats
 from scheduler.state.cache import ClusterCache
 from scheduler.state.events import Id, Put, Removed, Value
 from scheduler.state.gang import Gang
-from scheduler.state.ids import GangKey
+from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.plan import Placed, Plan, Unplaced
 from scheduler.state.record import Record
-from scheduler.state.world import PodGroup
-from tests.model.cluster import GROUPED, NS, Cluster, ModelNode, ModelPod, record
+from scheduler.state.world import PodGroup, Workload
+from tests.model.beliefs import WATCH, Belief, Told, Words
+from tests.model.cluster import GROUPED, LWS, NS, ModelNode, ModelPod, readable, record
 from tests.model.planner import first_fit
 from tests.model.server import Call
 from tests.model.stepping import CallId, Door, StepLoop
 
-WATCH: Final = Call("WATCH", "everything")
-"""Not a call to the server: the leader takes in what its watches have told."""
 LATE: Final = 1e9
 """The calendar after the deadline."""
 RECORDS: Final = f"{PLACEMENTS.plural}.{PLACEMENTS.group}"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the watches tell; ``None`` where one of them lags and tells nothing new."""
-
-    nodes: tuple[ModelNode, ...] | None
-    pods: tuple[ModelPod, ...] | None
-    records: tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """What a leader holds between two turns: what it was told, records as it knows them, seats that it assumes."""
-
-    nodes: tuple[ModelNode, ...]
-    pods: tuple[ModelPod, ...]
-    records: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-    looked: tuple[str, ...] = ()
-    """Records with which nothing could be done, and what was believed then: they are not looked at again before that changes."""
-
-
-@dataclass(slots=True)
-class Words:
-    """What minds have in common: values that cannot be hashed, by their text, so that a belief can name them; gangs by the pods that make them."""
-
-    records: dict[str, Record] = field(default_factory=dict)
-    assumed: dict[str, tuple[GangKey, tuple[Seating, ...]]] = field(default_factory=dict)
-    gangs: dict[tuple[ModelPod, ...], tuple[Gang, ...]] = field(default_factory=dict)
 
 
 class Leadership:
@@ -84,8 +55,8 @@ class Leadership:
 class Leader:
     """A leader at work on one turn."""
 
-    def __init__(self, *, number: int, belief: Belief, words: Words, groups: Mapping[str, int]) -> None:
-        """Begin with a belief; ``groups`` are the PodGroups with their minMember."""
+    def __init__(self, *, number: int, belief: Belief, words: Words) -> None:
+        """Begin with a belief."""
         self.loop = StepLoop()
         self.door = Door(self.loop)
         self._late = False
@@ -98,8 +69,10 @@ class Leader:
         self._committer = Committer(self.door.api, self._leadership, clock=self._calendar)
         self._recovery = Recovery(self._committer, self._cache, self._replan, clock=self._calendar)
         self._nodes, self._pods, self._looked = belief.nodes, belief.pods, dict.fromkeys(belief.looked)
-        for name, least in groups.items():
-            self._put("podgroups", PodGroup(namespace=NS, name=name, uid=f"uid-{name}", min_member=least))
+        self._away = set(belief.away)
+        self._seats = OpenSeats()
+        for made_by in _made_by(belief.pods).values():
+            self._put("groups", made_by)
         for each in belief.nodes:
             self._put("nodes", each.value)
         for pod in belief.pods:
@@ -122,7 +95,7 @@ class Leader:
         assumed = {repr((key, seats)): (key, seats) for key in self._cache.assuming for seats in (self._cache.assumed(key),)}
         self._words.records.update(records)
         self._words.assumed.update(assumed)
-        return Belief(self._nodes, self._pods, tuple(sorted(records)), tuple(sorted(assumed)), tuple(sorted(self._looked)))
+        return Belief(self._nodes, self._pods, tuple(sorted(records)), tuple(sorted(assumed)), tuple(sorted(self._away)), tuple(sorted(self._looked)))
 
     def waiting(self) -> dict[CallId, Call]:
         """Return the calls that wait for an answer."""
@@ -147,11 +120,13 @@ class Leader:
             self._replace("nodes", {n.name: n.value for n in self._nodes}, {n.name: n.value for n in told.nodes})
             self._nodes = told.nodes
         if told.pods is not None:
+            self._away |= {p.uid for p in set(told.pods) - set(self._pods) if kubelet_refused(p.value)}
+            self._replace("groups", _made_by(self._pods), _made_by(told.pods))
             self._replace("pods", {p.name: p.value for p in self._pods}, {p.name: p.value for p in told.pods})
             self._pods = told.pods
         if told.records is not None:
             known = {key[1]: value for key, value in self._cache.records.items()}
-            self._replace(RECORDS, known, {record(text).name: record(text) for text in told.records})
+            self._replace(RECORDS, known, {record(text).name: record(text) for text in told.records if readable(text)})
 
     async def _tend(self) -> None:
         """Look after records, as `scheduler.service.carrying` does."""
@@ -159,14 +134,28 @@ class Leader:
         self._forget(
             self._cache.assuming - {gang.key for gang in gangs} - {GangKey(f"record:{r.key}") for r in self._cache.records.values() if r.open}
         )
-        due = {key for key, r in self._cache.records.items() if (r.open or (r.terminating and r.guarded)) and self._look(r) not in self._looked}
+        self._away &= {seat.uid for r in self._cache.records.values() for seat in r.seats}
+        wanting = {key: r for key, r in self._cache.records.items() if r.open or (r.terminating and r.guarded) or self._refused(r)}
+        due = {key for key, r in wanting.items() if self._look(r) not in self._looked}
         self._waits.clear()
         before = {key: (self._nodes, self._seen_pods()) for key in due}
-        done = await self._recovery.tend(gangs, busy=self._cache.records.keys() - due, heard=lambda _, outcome: self._take(outcome))
+        done = await self._recovery.tend(gangs, busy=self._cache.records.keys() - due, turned_away=frozenset(self._away), heard=self._heard)
         assert len(done) <= len(due)
         now = {self._look(r) for r in self._cache.records.values()}
         stuck = {_look(r, *before[key], late=self._late) for key, r in self._cache.records.items() if key in due & self._waits and r.open}
         self._looked = dict.fromkeys((set(self._looked) | stuck) & now)
+
+    def _heard(self, key: tuple[str, str], outcome: Recovered | None) -> None:
+        known = self._cache.records.get(key)
+        if known is not None and not isinstance(outcome, Stuck | Refused):
+            self._away -= self._refused(known)
+        if known is not None and isinstance(outcome, Refused) and outcome.reason == "NotFound":
+            self._cache.apply(Removed(id=_about(RECORDS, known)))
+        self._take(outcome)
+
+    def _refused(self, about: Record) -> set[PodUid]:
+        """Return the record's pods that a kubelet refused, while nothing was done about it."""
+        return {seat.uid for seat in about.seats} & self._away
 
     def _look(self, about: Record) -> str:
         return _look(about, self._nodes, self._seen_pods(), late=self._late)
@@ -191,12 +180,18 @@ class Leader:
         self._take(outcome)
         if isinstance(outcome, Bound | Committed):
             self._take(await self._committer.settle(outcome))
-        if not (isinstance(outcome, Bound | Committed) or (isinstance(outcome, Partly) and outcome.record is not None)):
+        now = self._cache.records.get((plan.gang.namespace, record_name(plan.gang)))
+        if not isinstance(outcome, Bound | Committed) and not (
+            isinstance(outcome, Partly) and outcome.record is not None and now is not None and now.open
+        ):
             self._cache.forget(plan.gang.key)
 
     def _occupied(self, gang: Gang) -> bool:
         known = self._cache.records.get((gang.namespace, record_name(gang))) if len(gang.members) > 1 else None
-        return (known is not None and known.open) or any(not seat.held for seat in self._cache.assumed(gang.key))
+        self._seats.update(self._cache.unsettled)
+        if known is not None and (known.open or self._refused(known)):
+            return True
+        return any(self._seats.names(member.pod) for member in gang.members) or any(not seat.held for seat in self._cache.assumed(gang.key))
 
     def _take(self, outcome: Recovered | None) -> None:
         """Believe what was written, unless the watch told something newer."""
@@ -244,14 +239,24 @@ class Leader:
         self._cache.apply(Put(id=_about(source, value), value=value))
 
 
-def first_belief(cluster: Cluster) -> Belief:
-    """Return what everybody knows at the start."""
-    return Belief(cluster.nodes, cluster.pods)
-
-
-def pod_groups(cluster: Cluster) -> dict[str, int]:
-    """Return the PodGroups of a cluster with their minMember."""
-    return {pod.gang: pod.size for pod in cluster.pods if pod.kind in GROUPED}
+def _made_by(pods: Iterable[ModelPod]) -> dict[str, PodGroup | Workload]:
+    """Return what makes gangs of these pods."""
+    found: dict[str, PodGroup | Workload] = {}
+    for pod in pods:
+        if pod.kind in GROUPED and pod.grouped:
+            found[pod.gang] = PodGroup(namespace=NS, name=pod.gang, uid=f"uid-{pod.gang}", min_member=pod.size)
+        elif pod.kind == LWS and pod.first:
+            worker = replace(pod, index=1, node="", record="", failed=False, terminating=False).value
+            found[pod.gang] = Workload(
+                kind=LWS,
+                namespace=NS,
+                name=pod.gang,
+                uid=f"uid-{pod.gang}",
+                size=pod.size,
+                startup_policy="LeaderReady",
+                templates={"worker": worker},
+            )
+    return found
 
 
 def _look(about: Record, nodes: tuple[ModelNode, ...], pods: tuple[ModelPod, ...], *, late: bool) -> str:

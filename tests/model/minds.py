@@ -7,11 +7,11 @@ mind, however many schedules lead there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from tests.model.leader import WATCH, Belief, Leader, Told, Words
+from tests.model.beliefs import WATCH, Belief, Told, Words
+from tests.model.leader import Leader
 from tests.model.server import Answer, Call
 from tests.model.stepping import CallId
 
@@ -60,7 +60,6 @@ _FIRST: Final = Stop(waiting=((CallId((0,), 0), WATCH),))
 class Minds:
     """All minds by number, and where each stands."""
 
-    groups: Mapping[str, int]
     known: dict[Mind, int] = field(default_factory=dict)
     all: list[Mind] = field(default_factory=list)
     stops: dict[int, Stop] = field(default_factory=dict)
@@ -107,7 +106,7 @@ class Minds:
             return Stop()
         if not mind.log:
             return _FIRST
-        leader = Leader(number=mind.number, belief=mind.belief, words=self.words, groups=self.groups)
+        leader = Leader(number=mind.number, belief=mind.belief, words=self.words)
         for (leads, term, late), given in mind.log:
             left = dict(given)
             while left:

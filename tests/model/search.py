@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
+from tests.model.beliefs import WATCH, Told, first_belief
 from tests.model.cluster import Cluster
 from tests.model.conforming import Edge, changes
 from tests.model.found import Fault, Found
-from tests.model.leader import WATCH, Told, first_belief, pod_groups
 from tests.model.minds import Mind, Minds, View
 from tests.model.promises import broken_by, left_undone, stale
 from tests.model.scenarios import CONTROLLERS, Scenario
@@ -39,6 +39,7 @@ class Left(NamedTuple):
     crashes: int
     handovers: int
     lags: int
+    twice: int
 
 
 class State(NamedTuple):
@@ -75,14 +76,14 @@ class Search:
 
     def __post_init__(self) -> None:
         """Begin at the scenario's start."""
-        self.minds = Minds(groups=pod_groups(self.scenario.start))
+        self.minds = Minds()
 
     def first(self) -> State:
         """Return the first state: leader 0 has just begun to lead, leader 1 stands by."""
         belief = first_belief(self.scenario.start)
         leader, follower = Mind(number=0, belief=belief).started(fresh=True), Mind(number=1, belief=belief)
         row = self.scenario
-        left = Left(row.most_events, row.lost, row.crashes, row.handovers, row.lags)
+        left = Left(row.most_events, row.lost, row.crashes, row.handovers, row.lags, row.twice)
         return self._tidy(State(self._number(row.start), (self.minds.number(leader), self.minds.number(follower)), 0, 1, left))
 
     def run(self, *, faults: int = 5) -> Found:
@@ -149,11 +150,23 @@ class Search:
             broken = self._check(state.cluster, call, leads=leads, strict=strict)
             said = f"leader {leader}: {call}"
             yield self._answered(state._replace(cluster=cluster), leader, about, answer, f"{said}: {answer.status}", broken=broken)
+            if call.method != "GET" and state.left.twice:
+                yield self._doubled(state, leader, about, call, strict=strict)
             if call.method != "GET" and state.left.lost:
                 less = state._replace(left=state.left._replace(lost=state.left.lost - 1))
                 yield self._answered(less, leader, about, LOST, f"{said}: not done, answer lost", fault=True)
                 if cluster != state.cluster:
                     yield self._answered(less._replace(cluster=cluster), leader, about, LOST, f"{said}: done, answer lost", fault=True, broken=broken)
+
+    def _doubled(self, state: State, leader: int, about: CallId, call: Call, *, strict: bool) -> Step:
+        """Deliver a write twice; what comes back is the answer to the second."""
+        leads = state.holder == leader
+        once, _ = self._serve(state.cluster, call, leads=leads)
+        broken = self._check(state.cluster, call, leads=leads, strict=strict)
+        cluster, answer = self._serve(once, call, leads=leads)
+        less = state._replace(cluster=cluster, left=state.left._replace(twice=state.left.twice - 1))
+        broken = (*broken, *self._check(once, call, leads=leads, strict=strict))
+        return self._answered(less, leader, about, answer, f"leader {leader}: {call}: done twice, {answer.status}", fault=True, broken=broken)
 
     def _watching(self, state: State, leader: int, about: CallId) -> Iterator[Step]:
         mind = self.minds.all[state.minds[leader]]

@@ -16,10 +16,10 @@ from typing import Any, Final
 from scheduler.kube.api import PLACEMENTS, PODS
 from scheduler.kube.bindings.bind import PLACEMENT
 from scheduler.kube.bindings.settle import TOUCHED
-from tests.model.cluster import NS, Cluster, ModelPod, canonical, pod_json, record
+from tests.model.cluster import NS, Cluster, ModelPod, canonical, name_of, pod_json
 
-OK, CREATED, NOT_FOUND, CONFLICT, INVALID = 200, 201, 404, 409, 422
-_REASONS: Final = {NOT_FOUND: "NotFound", CONFLICT: "Conflict", INVALID: "Invalid"}
+OK, CREATED, NOT_FOUND, CONFLICT, INVALID, TOO_MANY = 200, 201, 404, 409, 422, 429
+_REASONS: Final = {NOT_FOUND: "NotFound", CONFLICT: "Conflict", INVALID: "Invalid", TOO_MANY: "TooManyRequests"}
 _POD: Final = PODS.path(NS) + "/"
 _RECORDS: Final = PLACEMENTS.path(NS)
 
@@ -110,6 +110,8 @@ def _evict(cluster: Cluster, pod: ModelPod, body: Mapping[str, Any]) -> tuple[Cl
     wrong = _unlike((body.get("deleteOptions") or {}).get("preconditions") or {}, pod.uid, str(pod.version))
     if wrong:
         return cluster, refusal(CONFLICT, wrong)
+    if pod.name in cluster.budget and not pod.failed:
+        return cluster, refusal(TOO_MANY, "the disruption budget allows no eviction")
     changed = pod if pod.terminating else replace(pod, terminating=True, version=pod.version + 1)
     return cluster.with_pod(pod.name, changed), Answer(CREATED, '{"kind":"Status","status":"Success"}')
 
@@ -191,13 +193,13 @@ def _unlike(asked: Mapping[str, Any], uid: str, version: str) -> str:
 
 def collected(cluster: Cluster) -> Cluster:
     """Do what the garbage collector does with records whose owner is gone: delete them, as far as their finalizers allow."""
-    living = {pod.uid for pod in cluster.pods} | {f"uid-{pod.gang}" for pod in cluster.pods}
+    living = {pod.uid for pod in cluster.pods} | {f"uid-{pod.gang}" for pod in cluster.pods if pod.grouped}
     for text in cluster.records:
         raw = json.loads(text)
         if raw["metadata"]["ownerReferences"][0]["uid"] in living or raw["metadata"].get("deletionTimestamp"):
             continue
         raw["metadata"] |= {"deletionTimestamp": "2026-01-01T01:00:00Z", "resourceVersion": str(int(raw["metadata"]["resourceVersion"]) + 1)}
-        cluster = cluster.with_record(record(text).name, canonical(raw) if raw["metadata"].get("finalizers") else None)
+        cluster = cluster.with_record(name_of(text), canonical(raw) if raw["metadata"].get("finalizers") else None)
     return cluster
 
 

@@ -141,6 +141,28 @@ def test_seats_are_held_for_pods_that_do_not_exist_yet_until_the_deadline() -> N
     assert (late.action, late.why) == ("release", "2 of 3 members were not created before the deadline")
 
 
+def test_a_record_that_would_leave_its_gang_short_of_minmember_is_superseded_and_says_the_numbers() -> None:
+    everyone = (member(0), member(1), member(2), member(3))
+    short = judged(record("n0", "n1"), *everyone, nodes=NODES[:2])
+    assert (short.finding, short.action, short.why) == ("TooFew", "supersede", "the record seats 2 members, minMember is 4")
+    beside = judged(record("n0", "n1"), member(0, on="n0"), member(1, on="n1"), member(2, on="n0", gpus=0), member(3))
+    assert (beside.action, beside.why) == ("supersede", "the record seats 2 members and 1 more is bound, minMember is 4")
+    assert judged(record("n0", "n1", terminating=True), *everyone).action == "release"
+
+
+def test_members_that_are_bound_beside_the_record_and_elastic_ones_do_not_make_it_too_short() -> None:
+    assert judged(record("n0", "n1"), member(0), member(1), member(2, on="n0", gpus=0)).action == "forward"
+    elastic = replace(of(member(0), member(1), member(2)), min_member=2)
+    assert judged(record("n0", "n1"), member(0), member(1), of_gang=elastic).action == "forward"
+
+
+def test_minmember_raised_above_the_pods_that_exist_stops_a_record_only_while_nobody_is_bound() -> None:
+    raised = replace(of(member(0), member(1)), min_member=3)
+    assert judged(record("n0", "n1"), member(0), member(1), of_gang=raised).finding == "TooFew"
+    running = replace(of(member(0, on="n0"), member(1)), min_member=3)
+    assert judged(record("n0", "n1"), member(0, on="n0"), member(1), of_gang=running).action == "forward"
+
+
 def test_a_held_seat_takes_the_pod_of_its_name_only_if_that_belongs_to_the_gang() -> None:
     former = replace(member(1, on="n0"), uid=PodUid("former"))
     whole = of(member(0, on="n0"), coming(1))

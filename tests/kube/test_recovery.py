@@ -138,6 +138,18 @@ def gpus(cache: ClusterCache) -> list[int]:
     return [cache.snapshot().free(each.name).amount(GPU) for each in NODES]
 
 
+@pytest.mark.parametrize(("room", "bound"), [(("n0", "n1", "n2", "n3"), 4), ((), 0)], ids=["room for all", "no room"])
+async def test_a_record_that_was_cut_off_binds_the_gang_as_a_whole_or_not_at_all(room: tuple[str, ...], bound: int) -> None:
+    scene = Scene(size=4)
+    scene.commit_then_die("n0", "n1", "n2", "n3")
+    raw = scene.memory.objects[f"{RECORDS}/{scene.record.name}"]
+    raw["spec"]["members"] = raw["spec"]["members"][:2]
+    scene.where = room
+    assert isinstance(await scene.tend(scene.cache()), Bound if room else Released)
+    assert sum(on is not None for on in nodes(scene).values()) == bound
+    assert (len(scene.record.seats), scene.record.phase) == ((4, "Bound") if room else (2, "Released"))
+
+
 async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_while_and_after_a_record_is_superseded() -> None:
     scene = Scene()
     scene.commit_then_die("n0", "n1", "n2")

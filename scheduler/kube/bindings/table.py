@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 State: TypeAlias = Literal["Unreadable", "Open", "Orphaned", "Releasing", "Bound", "Released", "Ending"]
-Finding: TypeAlias = Literal["TurnedAway", "NoPods", "Claimed", "Impossible", "Late", "Waiting", "Coming", "AllBound"]
+Finding: TypeAlias = Literal["TurnedAway", "NoPods", "Claimed", "Impossible", "Late", "TooFew", "Waiting", "Coming", "AllBound"]
 Action: TypeAlias = Literal["nothing", "hold", "forward", "wait", "supersede", "release", "drop", "close"]
 
 EVERY: Final[tuple[Finding, ...]] = get_args(Finding)
@@ -69,6 +69,11 @@ FINDING_WORDS: Final[tuple[Word, ...]] = (
         "node gone, cordoned, tainted, no longer selected, in another domain of a required level, or without room",
     ),
     Word(word="Late", means="members were not created before `spec.deadline`"),
+    Word(
+        word="TooFew",
+        means="the gang's minMember is more than the seats and the members that are bound beside them, and nobody is bound yet or members that the "
+        "record does not name wait: it was cut off, or minMember was raised",
+    ),
     Word(word="Waiting", means="members exist that are not bound, and their seats are possible"),
     Word(word="Coming", means="every member that exists is bound; others are still to be created"),
     Word(word="AllBound", means="every member is bound where the record says"),
@@ -109,8 +114,8 @@ DEEDS: Final[tuple[Deed, ...]] = (
 ROWS: Final[tuple[Row, ...]] = (
     Row(states=("Unreadable",), findings=EVERY, action="hold", then="Unreadable, until the object is mended or deleted"),
     Row(states=("Open",), findings=("TurnedAway", "Late"), action="release", then="Releasing, then Released"),
-    Row(states=("Open",), findings=("NoPods", "Impossible"), action="supersede", then="Open with a higher epoch, or Releasing"),
-    Row(states=("Orphaned",), findings=("TurnedAway", "Impossible", "Late"), action="release", then="Releasing, then Released"),
+    Row(states=("Open",), findings=("NoPods", "Impossible", "TooFew"), action="supersede", then="Open with a higher epoch, or Releasing"),
+    Row(states=("Orphaned",), findings=("TurnedAway", "Impossible", "Late", "TooFew"), action="release", then="Releasing, then Released"),
     Row(states=("Orphaned",), findings=("NoPods",), action="drop", then="Released"),
     Row(states=("Open", "Orphaned"), findings=("Claimed",), action="drop", then="Released"),
     Row(states=("Open", "Orphaned"), findings=("Waiting", "AllBound"), action="forward", then="Bound; the same, where a member could not be bound"),

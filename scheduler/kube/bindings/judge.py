@@ -122,21 +122,22 @@ def _finding(record: Record, gang: Gang | None, found: _Sorted, troubles: list[s
         return "Impossible", "; ".join(troubles)
     if found.to_come and now > record.deadline:
         return "Late", f"{len(found.to_come)} of {len(record.seats)} members were not created before the deadline"
-    if gang is not None and (few := _too_few(record, gang, found)):
+    if gang is not None and (few := _too_few(record, gang)):
         return "TooFew", few
     if found.waiting:
         return "Waiting", ""
     return ("Coming" if found.to_come else "AllBound"), ""
 
 
-def _too_few(record: Record, gang: Gang, found: _Sorted) -> str:
-    """Say by how much a record would leave the gang short of minMember; nothing where it does not, or where no other plan could do better."""
+def _too_few(record: Record, gang: Gang) -> str:
+    """Say by how much a record would leave the gang short of minMember although more members wait; nothing where it would not.
+
+    Where nobody else is there minMember was raised after the commit: the gang is bound as it was committed.
+    """
     named = {seat.pod for seat in record.seats}
     others = [member.pod for member in gang.members if member.pod.name not in named]
     bound = sum(pod.node is not None for pod in others)
-    # Members that run are not given up because minMember was raised and nobody else is there yet.
-    helpless = (found.bound or bound) and bound == len(others)
-    if len(named) + bound >= gang.min_member or helpless:
+    if len(named) + bound >= gang.min_member or bound == len(others):
         return ""
     more = f" and {bound} more {'is' if bound == 1 else 'are'} bound" if bound else ""
     return f"the record seats {len(named)} {'member' if len(named) == 1 else 'members'}{more}, minMember is {gang.min_member}"

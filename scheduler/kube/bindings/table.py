@@ -71,8 +71,8 @@ FINDING_WORDS: Final[tuple[Word, ...]] = (
     Word(word="Late", means="members were not created before `spec.deadline`"),
     Word(
         word="TooFew",
-        means="the gang's minMember is more than the seats and the members that are bound beside them, and nobody is bound yet or members that the "
-        "record does not name wait: it was cut off, or minMember was raised",
+        means="the seats and the members that are bound beside them are fewer than the gang's minMember, and members that the record does not "
+        "name wait: it was cut off, or the gang grew",
     ),
     Word(word="Waiting", means="members exist that are not bound, and their seats are possible"),
     Word(word="Coming", means="every member that exists is bound; others are still to be created"),

@@ -120,10 +120,25 @@ def test_differing_sizes_are_a_condition() -> None:
     assert "7" in condition.message
 
 
-def test_members_that_name_two_pod_groups_are_a_condition_on_the_one_that_counts() -> None:
+def test_members_that_name_two_pod_groups_are_a_condition_on_both() -> None:
     pods = [lws_pod(0, labels={names.POD_GROUP: "g"}), lws_pod(1, labels={names.POD_GROUP: "h"})]
     it = world(pods, groups=[pod_group("g"), pod_group("h")], workloads=lws_sets())
-    assert _condition(_status(it), "Consistent").reason == "SeveralPodGroups"
+    for name in ("g", "h"):
+        assert _condition(_status(it, name), "Consistent").reason == "SeveralPodGroups"
+
+
+def test_a_pod_whose_annotation_names_another_pod_group_than_its_label_is_said_on_both_and_counts_where_the_label_says() -> None:
+    other = {names.KAI_POD_GROUP: "h"}
+    pods = [loose("p-0", group="g"), loose("p-1", group="g", annotations=other), loose("p-2", annotations=other)]
+    it = world(pods, groups=[pod_group("g", min_member=2), pod_group("h", min_member=2)])
+    for name in ("g", "h"):
+        condition = _condition(_status(it, name), "Consistent")
+        assert (condition.status, condition.reason) == (False, "SeveralPodGroups")
+        assert condition.message == (
+            "Pod p-1 names PodGroup g (label coterie.dev/pod-group) and PodGroup h (annotation pod-group-name): "
+            "the label counts, the pod is a member of g."
+        )
+    assert _condition(_status(it, "h"), "Joined").message == "1 pod names the PodGroup; gangs: 1."
 
 
 @pytest.mark.parametrize(

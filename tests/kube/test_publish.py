@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from scheduler.kube.group import names
 from scheduler.kube.group.grouping import gangs
 from scheduler.kube.group.podgroups import Condition
 from scheduler.kube.publish.gangs import of_gang, placed, sentence
@@ -142,6 +143,7 @@ def status(seen: World, plan: str = "", **fields: object) -> StatusSaid:
         decided = {"": None, "no": refused(asked), "yes": given(asked), "counted": given(asked, engine="none")}[plan]
         known[asked.key] = told(asked, decided, **fields)
     (found,) = of_groups(seen, grouping, known)
+    assert isinstance(found, StatusSaid)
     return found
 
 
@@ -223,3 +225,10 @@ def test_an_object_that_cannot_be_used_gets_an_event_that_says_why() -> None:
         ("default", "Node", "n1", "status.allocatable.cpu: found -1"),
         (NS, "PodGroup", "pg", "odd"),
     ]
+
+
+def test_pods_whose_annotation_and_label_name_different_pod_groups_are_an_event_on_the_pod_group() -> None:
+    seen = world(loose("p-0", group="pg", annotations={names.KAI_POD_GROUP: "h"}), loose("p-1", group="pg"))
+    ((kind, reason, note),) = of(EventSaid, of_groups(seen, gangs(seen), {}))
+    assert (kind, reason) == ("PodGroup", "SeveralPodGroups")
+    assert note.startswith("Pod p-0 names PodGroup pg (label ")

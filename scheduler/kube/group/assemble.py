@@ -15,7 +15,7 @@ from scheduler.kube.group import names, waiting
 from scheduler.kube.group.demands import Settled, settle
 from scheduler.kube.group.groups import Collected, Entry, GroupRef, find_pod_group
 from scheduler.kube.group.policies import Policies
-from scheduler.kube.group.workloads import POD_GROUP, collect, pod_group_named
+from scheduler.kube.group.workloads import POD_GROUP, collect, pod_group_named, pod_group_passed
 from scheduler.state.gang import Advice, Gang, Member
 from scheduler.state.ids import GangKey, PodUid
 from scheduler.state.objects import Pod, Shape
@@ -127,9 +127,26 @@ def _pod_group(ref: GroupRef, group: Collected, world: World) -> tuple[str | Non
     others = sorted({other for other in said if other != name})
     found = find_pod_group(world, ref.namespace, name, ref.api or names.RUN_AI)
     if not others:
-        return name, found, ()
+        return name, found, _passed(group)
     message = f"Members of gang {group.name} name several PodGroups ({name}, {', '.join(others)}); {name} counts."
     return name, found, tuple(Advice(level="warning", object=f"PodGroup/{each}", field="metadata.name", message=message) for each in (name, *others))
+
+
+def _passed(group: Collected) -> tuple[Advice, ...]:
+    """Say on both PodGroups that a member's annotation names another one than its label."""
+    by_name: dict[str, list[Pod]] = {}
+    for _, pod in group.pods:
+        if (name := pod_group_passed(pod)) is not None:
+            by_name.setdefault(name, []).append(pod)
+    made = []
+    for name, pods in sorted(by_name.items()):
+        counts, more = pods[0].labels[names.POD_GROUP], f" So do {len(pods) - 1} more of its pods." if len(pods) > 1 else ""
+        message = (
+            f"Pod {pods[0].name} names PodGroup {counts} (label {names.POD_GROUP}) and PodGroup {name} (annotation {names.KAI_POD_GROUP}): "
+            f"the label counts, the pod is a member of {counts}.{more}"
+        )
+        made += [Advice(level="warning", object=f"PodGroup/{each}", field="metadata.name", message=message) for each in (counts, name)]
+    return tuple(made)
 
 
 def _min_member(group: Collected, settled: Settled) -> int | None:

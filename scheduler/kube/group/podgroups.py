@@ -6,7 +6,7 @@ Cost, proof and the outcome of deciding are added by whoever publishes the statu
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -20,6 +20,7 @@ Phase: TypeAlias = Literal["TimedOut", "Unschedulable", "Pending", "Scheduling",
 PHASES: Final[tuple[Phase, ...]] = ("TimedOut", "Unschedulable", "Pending", "Scheduling", "Scheduled", "Running")
 """Least advanced first: a PodGroup over several gangs shows the least advanced one's."""
 
+SEVERAL_POD_GROUPS: Final = "SeveralPodGroups"
 _WRITTEN: Final = ("LeaderWorkerSet", "Deployment", "StatefulSet", "Job", "JobSet", "RayCluster", "PodCliqueSet")
 """Kinds in whose pod templates a person writes the label."""
 
@@ -50,9 +51,13 @@ class PodGroupStatus:
 def pod_group_status(world: World, grouping: Grouping, *, only: Collection[tuple[str, str]] | None = None) -> dict[tuple[str, str], PodGroupStatus]:
     """Return the status of every PodGroup of our API group, or of those in ``only`` (namespace, name)."""
     by_key = {gang.key: gang for gang in (*grouping.gangs, *grouping.settled)}
+    speak: dict[tuple[str, str], list[Gang]] = {}
+    for gang in by_key.values():
+        for object_ in {advice.object for advice in gang.advice}:
+            speak.setdefault((gang.namespace, object_), []).append(gang)
     wanted = world.pod_groups if only is None else {key: world.pod_groups[key] for key in only if key in world.pod_groups}
     return {
-        key: _status(group, grouping.groups.get(key, Joined()), by_key, world, grouping)
+        key: _status(group, grouping.groups.get(key, Joined()), by_key, world, grouping, speak=speak)
         for key, group in sorted(wanted.items())
         if group.api_version.partition("/")[0] == names.RUN_AI
     }
@@ -117,7 +122,16 @@ def _looks_meant(group: PodGroup, world: World, grouping: Grouping) -> str | Non
     return f"{best} (pods: {count})" if count else best
 
 
-def _status(group: PodGroup, joined: Joined, by_key: dict[GangKey, Gang], world: World, grouping: Grouping) -> PodGroupStatus:
+def _status(
+    group: PodGroup,
+    joined: Joined,
+    by_key: Mapping[GangKey, Gang],
+    world: World,
+    grouping: Grouping,
+    *,
+    speak: Mapping[tuple[str, str], Sequence[Gang]],
+) -> PodGroupStatus:
+    """``speak``: the gangs that have something to say about an object, by namespace and object, also where they are not the PodGroup's."""
     found = [by_key[key] for key in joined.gangs]
     phase = least_advanced(gang_phase(gang) for gang in found)
     if not found and joined.completed and joined.completed == joined.pods:
@@ -130,7 +144,12 @@ def _status(group: PodGroup, joined: Joined, by_key: dict[GangKey, Gang], world:
         running=sum(member.pod.node is not None and member.pod.phase == "Running" for member in real),
         phase=phase,
         gangs=joined.gangs,
-        conditions=(_joined(group, joined, world, grouping), _accepted(group, found), _consistent(group, found), _scheduled(found, phase)),
+        conditions=(
+            _joined(group, joined, world, grouping),
+            _accepted(group, found),
+            _consistent(group, speak.get((group.namespace, f"PodGroup/{group.name}"), ())),
+            _scheduled(found, phase),
+        ),
     )
 
 
@@ -140,9 +159,13 @@ def _joined(group: PodGroup, joined: Joined, world: World, grouping: Grouping) -
     if joined.foreign and not joined.gangs:
         others = ", ".join(joined.foreign)
         ask = f"write schedulerName: {names.SCHEDULER_NAME} in the pod template"
-        message = f"{joined.pods} pods name the PodGroup, but their schedulerName is {others}: {ask}."
+        message = f"{_name_it(joined)}, but their schedulerName is {others}: {ask}."
         return Condition(type="Joined", status=False, reason="OtherScheduler", message=message)
-    return Condition(type="Joined", status=True, reason="Joined", message=f"{joined.pods} pods name the PodGroup; gangs: {len(joined.gangs)}.")
+    return Condition(type="Joined", status=True, reason="Joined", message=f"{_name_it(joined)}; gangs: {len(joined.gangs)}.")
+
+
+def _name_it(joined: Joined) -> str:
+    return "1 pod names the PodGroup" if joined.pods == 1 else f"{joined.pods} pods name the PodGroup"
 
 
 def _accepted(group: PodGroup, found: Iterable[Gang]) -> Condition:
@@ -154,12 +177,12 @@ def _accepted(group: PodGroup, found: Iterable[Gang]) -> Condition:
     return Condition(type="Accepted", status=True, reason="Accepted", message="Everything that the PodGroup and its pods ask for can be read.")
 
 
-def _consistent(group: PodGroup, found: Iterable[Gang]) -> Condition:
+def _consistent(group: PodGroup, gangs: Iterable[Gang]) -> Condition:
     """Differing sizes and several PodGroups for one gang are said here; policies that conflict are told by advice on the policies."""
-    for gang in found:
+    for gang in gangs:
         for advice in gang.advice:
             if advice.object == f"PodGroup/{group.name}":
-                reason = {"spec.minMember": "SizesDiffer", "metadata.name": "SeveralPodGroups"}.get(advice.field, "Advice")
+                reason = {"spec.minMember": "SizesDiffer", "metadata.name": SEVERAL_POD_GROUPS}.get(advice.field, "Advice")
                 return Condition(type="Consistent", status=False, reason=reason, message=advice.message)
     return Condition(type="Consistent", status=True, reason="Consistent", message="The PodGroup and the groups that its pods form agree.")
 

@@ -59,6 +59,12 @@ def pod_group_named(pod: Pod) -> str | None:
     return pod.labels.get(names.POD_GROUP) or pod.annotations.get(names.KAI_POD_GROUP) or None
 
 
+def pod_group_passed(pod: Pod) -> str | None:
+    """Return the PodGroup that the pod names too and does not join: its annotation says another one than its label, which is read first."""
+    labelled, annotated = pod.labels.get(names.POD_GROUP), pod.annotations.get(names.KAI_POD_GROUP)
+    return annotated if labelled and annotated and labelled != annotated else None
+
+
 def marked(pod: Pod) -> bool:
     """Whether the pod itself names a group, so that it matters even when another scheduler binds it."""
     return bool(pod.scheduling_group) or any(key in pod.labels for key in names.GROUP_LABELS) or any(key in pod.annotations for key in _MARKS)

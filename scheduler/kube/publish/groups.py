@@ -9,10 +9,11 @@ from typing import Final, get_args
 from scheduler.kube.api import Resource
 from scheduler.kube.group import names
 from scheduler.kube.group.groups import Grouping
-from scheduler.kube.group.podgroups import Condition, Phase, PodGroupStatus, gang_phase, least_advanced, pod_group_status
+from scheduler.kube.group.podgroups import SEVERAL_POD_GROUPS, Condition, Phase, PodGroupStatus, gang_phase, least_advanced, pod_group_status
 from scheduler.kube.publish.gangs import sentence, verdict
-from scheduler.kube.publish.said import SCHEDULE_TIMEOUT, Proof, StatusSaid, Told, status_of
+from scheduler.kube.publish.said import SCHEDULE_TIMEOUT, EventSaid, Proof, StatusSaid, Told, status_of
 from scheduler.state.ids import GangKey
+from scheduler.state.objects import Ref
 from scheduler.state.plan import Placed, Unplaced
 from scheduler.state.world import PodGroup, World
 
@@ -26,11 +27,16 @@ def ours(group: PodGroup) -> bool:
     return group.api_version == POD_GROUPS.api_version
 
 
-def of_groups(world: World, grouping: Grouping, told: Mapping[GangKey, Told]) -> Iterator[StatusSaid]:
-    """Say the status of every PodGroup of ours."""
+def of_groups(world: World, grouping: Grouping, told: Mapping[GangKey, Told]) -> Iterator[StatusSaid | EventSaid]:
+    """Say the status of every PodGroup of ours; that pods name several is an event too, for whoever waits for them elsewhere."""
     for status in pod_group_status(world, grouping).values():
-        if ours(status.group):
+        group = status.group
+        if ours(group):
             yield _status(status, [told[key] for key in status.gangs if key in told])
+            about = Ref(kind="PodGroup", name=group.name, uid=group.uid, api_version=group.api_version)
+            for said in status.conditions:
+                if said.reason == SEVERAL_POD_GROUPS:
+                    yield EventSaid(namespace=group.namespace, regarding=about, reason=said.reason, note=said.message, type="Warning")
 
 
 def _status(status: PodGroupStatus, gangs: Sequence[Told]) -> StatusSaid:

@@ -37,7 +37,8 @@ _NOT_MET: Final[tuple[tuple[State, tuple[Finding, ...]], ...]] = (
     # Held seats come to rest only when their pods came, and a settled record claims nothing.
     ("Ending", ("Claimed", "Late", "Coming")),
 )
-NOT_MET: Final = frozenset((state, finding) for state, findings in _NOT_MET for finding in findings)
+# No scenario cuts a record off so that it still can be read: too few seats are the affair of tests/kube/test_judge.py.
+NOT_MET: Final = frozenset((state, finding) for state, findings in _NOT_MET for finding in (*findings, "TooFew")) | {("Open", "TooFew")}
 
 
 @pytest.fixture(autouse=True)

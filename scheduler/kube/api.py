@@ -29,9 +29,10 @@ from scheduler.kube.connection import MOST_CONNECTIONS, Answer, Connections
 from scheduler.kube.credentials import JSON, Credentials
 from scheduler.kube.errors import Denied, NotConfigured, TooMany, Unreachable, from_answer
 
-READ_SECONDS: Final = 60.0
-WRITE_SECONDS: Final = 15.0
-_LIMITS: Final = {"GET": READ_SECONDS}
+LIST_SECONDS: Final = 60.0
+"""How long a page of a list may take."""
+CALL_SECONDS: Final = 15.0
+"""How long anything else may take: a commit must not wait a minute for one lost answer."""
 CONNECT_SECONDS: Final = 5.0
 TRIES: Final = 4
 LONGEST_WAIT: Final = 30.0
@@ -194,9 +195,7 @@ class Api:
                 answer = await self._through_session(method, path, query, body, content)
             else:
                 target = f"{path}?{urlencode(query)}" if query else path
-                answer = await self._connections.call(
-                    method, target, await self._credentials.lines(content), body, seconds=_LIMITS.get(method, WRITE_SECONDS)
-                )
+                answer = await self._connections.call(method, target, await self._credentials.lines(content), body, seconds=_limit(method, query))
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
             raise self._unreachable(lost, method, path) from lost
         if answer.status >= _ERRORS:
@@ -204,7 +203,7 @@ class Api:
         return answer.body
 
     async def _through_session(self, method: str, path: str, query: Query | None, body: bytes | None, content: str) -> Answer:
-        limits = aiohttp.ClientTimeout(total=_LIMITS.get(method, WRITE_SECONDS), sock_connect=CONNECT_SECONDS)
+        limits = aiohttp.ClientTimeout(total=_limit(method, query), sock_connect=CONNECT_SECONDS)
         async with await self._open(method, path, query, None if body is None else from_json(body), limits=limits, content=content) as response:
             whole = await response.read()
             return Answer(status=response.status, headers={name.lower(): value for name, value in response.headers.items()}, body=whole)
@@ -227,6 +226,10 @@ def _proxied(configuration: Any) -> bool:  # noqa: ANN401 - a kubernetes.aio Con
     """Whether the way to the server leads through a proxy, of the configuration or of the environment."""
     host = urlsplit(str(configuration.host))
     return bool(configuration.proxy) or (host.scheme in getproxies() and not proxy_bypass(host.hostname or ""))
+
+
+def _limit(method: str, query: Query | None) -> float:
+    return LIST_SECONDS if method == "GET" and query else CALL_SECONDS
 
 
 def _hang_up(response: aiohttp.ClientResponse) -> None:

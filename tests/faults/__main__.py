@@ -4,6 +4,7 @@ It prints every count at the end and fails when there were fewer than was promis
 """
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=KILLS, help=f"kills and hand-overs ({KILLS})")
     parser.add_argument("--keep", type=Path, help="folder for the histories and logs of seeds that fail")
     chosen = parser.parse_args(arguments)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of every connection that a kill or a fault has cut
     begun = time.monotonic()
     if chosen.seed is not None:
         with stage() as on:

@@ -22,6 +22,10 @@ from scheduler.state.plan import Plan, Unplaced
 SPREAD: Final = (0.5, 1.5)
 CHANGED_SECONDS: Final = 0.05
 """The first pause after a plan that no longer held when it was made."""
+ERROR: Final = "SchedulerError"
+"""The reason where nothing else explains a trouble: a bug."""
+PASSING: Final = 3
+"""Times that something which passes by itself may go wrong before it is told."""
 RIPE_SECONDS: Final = 2.0
 """A wait that lasts longer is told to people."""
 
@@ -66,6 +70,10 @@ class Attempt:
     late: str = ""
     """What was said last when the gang had waited too long."""
     trouble: str = ""
+    trouble_code: str = ERROR
+    """The reason of the trouble, a row of REASONS."""
+    warned: str = ""
+    """The last trouble that was new."""
 
 
 class Attempts:
@@ -150,18 +158,27 @@ class Attempts:
         if attempt is not None:
             attempt.plan = plan
 
-    def failed(self, key: GangKey, now: float, trouble: str) -> None:
-        """Remember that a decision or a commit failed: the gang is tried again after a pause that doubles."""
+    def failed(self, key: GangKey, now: float, trouble: str, *, code: str = ERROR, passing: bool = False) -> bool:
+        """Remember that a decision or a commit failed: the gang is tried again after a pause that doubles.
+
+        ``passing``: it is no trouble before it has gone wrong several times. Return whether there is something new to say.
+        """
         attempt = self._of.get(key)
-        if attempt is not None:
-            attempt.trouble, attempt.answered, attempt.question = trouble, False, None
-            self._back_off(attempt, now)
+        if attempt is None:
+            return False
+        said = "" if passing and attempt.failures < PASSING else trouble
+        new = bool(said) and said != attempt.warned
+        attempt.warned = said or attempt.warned
+        attempt.trouble, attempt.trouble_code, attempt.answered, attempt.question = said, code, False, None
+        self._back_off(attempt, now)
+        return new
 
     def succeeded(self, key: GangKey) -> None:
         """Forget failures: the gang is bound."""
         attempt = self._of.get(key)
         if attempt is not None:
             attempt.failures, attempt.not_before, attempt.timed_out, attempt.trouble, attempt.no_since = 0, 0.0, False, "", None
+            attempt.warned = ""
 
     def late(self, gang: Gang, look: Look) -> bool:
         """Whether the gang has waited too long and nobody has noted it. A gang that was never answered is decided first."""

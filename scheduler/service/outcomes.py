@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Final
 
 from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
 from scheduler.metrics import Metrics
@@ -25,6 +26,10 @@ from scheduler.state.plan import Decision, Placed, Plan, Unplaced
 
 logger = logging.getLogger(__name__)
 
+UNREADABLE: Final = "RecordUnreadable"
+_COMMIT_FAILED: Final = "CommitFailed"
+_PASSING: Final = ("AlreadyExists", "Conflict", "NotLeading", "RecordOpen")
+"""Refusals that say that somebody else, or our own watch, is at another point: the next try sees what they saw."""
 _NO_QUESTION = ("UNSUPPORTED", "WAITING")
 """What the cluster cannot change: only the gang's own objects can."""
 
@@ -101,20 +106,28 @@ class Outcomes:
                 self._measure(plan, now)
             case Partly():
                 failed = "; ".join(f"{seat.seat.pod}: {seat.message or seat.state}" for seat in outcome.failed)
-                self.memory.attempts.failed(gang.key, now, f"{len(outcome.failed)} of {len(outcome.seats)} members could not be bound: {failed}")
+                told = f"{len(outcome.failed)} of {len(outcome.seats)} members could not be bound: {failed}"
+                self._failed(gang, now, told, code=_COMMIT_FAILED)
                 if outcome.record is None:
                     self.give_back(gang.key)
                 self._refused_by_nodes(gang, outcome, now)
             case Refused(reason="TooLarge", message=message):
                 self.give_back(gang.key)
                 self.memory.attempts.answered(_unsupported(gang, message), Look(now=now, calendar=0.0), final=True)
-            case Refused(message=message):
+            case Refused(reason=reason, message=message):
                 self.give_back(gang.key)
-                self.memory.attempts.failed(gang.key, now, f"The commit was refused: {message}")
+                unreadable = reason == UNREADABLE
+                told = message if unreadable else f"The commit was refused: {message}"
+                self._failed(gang, now, told, code=UNREADABLE if unreadable else _COMMIT_FAILED, passing=reason in _PASSING)
             case None:
                 self.give_back(gang.key)
                 self.memory.attempts.failed(gang.key, now, "The commit failed because of an error in the scheduler; its log has the details.")
         self.teller.wanted.set()
+
+    def _failed(self, gang: Gang, now: float, told: str, *, code: str, passing: bool = False) -> None:
+        """Remember a commit that failed, and warn once about each new reason."""
+        if self.memory.attempts.failed(gang.key, now, told, code=code, passing=passing):
+            logger.warning("%s is not bound: %s", gang.key, told, extra={"fields": {"gang": gang.key, "reason": code}})
 
     def _refused_by_nodes(self, gang: Gang, outcome: Partly, now: float) -> None:
         group = self.windows.group(gang)

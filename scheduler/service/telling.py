@@ -153,6 +153,7 @@ class Teller:
             timed_out=attempt.timed_out,
             late=attempt.late,
             trouble=attempt.trouble,
+            trouble_code=attempt.trouble_code,
             ripe=self._attempts.ripe(gang, now),
             group=ref,
         )

@@ -157,6 +157,23 @@ REASONS: tuple[Reason, ...] = (
         remedy="The scheduler's log has the details. It tries again by itself; after a change of the group's objects at once.",
     ),
     Reason(
+        code="RecordUnreadable",
+        status="WAITING",
+        of="gang",
+        retry=True,
+        meaning="The gang's commit record exists and cannot be used: it was edited, or written by a newer version of Coterie. "
+        "It is neither obeyed nor overwritten.",
+        remedy="Correct or delete the Placement that the message names, or go on with the newer version.",
+    ),
+    Reason(
+        code="CommitFailed",
+        status="WAITING",
+        of="moment",
+        retry=True,
+        meaning="The gang has a placement, but its record or some of its binds could not be written: the API server refused them or did not answer.",
+        remedy="What the message names (a quota, a webhook, a missing right). It tries again by itself, with backoff.",
+    ),
+    Reason(
         code="Gated",
         status="WAITING",
         of="moment",

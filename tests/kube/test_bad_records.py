@@ -98,7 +98,7 @@ UNUSABLE: list[tuple[str, Callable[[Object], None], str]] = [
     ("a moment that is none", _set("spec", "deadline", to="soon"), "spec.deadline: found 'soon', expected a time"),
     ("cut off", _set("spec", "members", to=None), "spec.members: found nothing"),
     ("a newer apiVersion", _set("apiVersion", to="coterie.dev/v2"), "apiVersion: found 'coterie.dev/v2', expected coterie.dev/v1alpha1"),
-    ("a field of a newer version", _set("spec", "version", to=2), "spec.version"),
+    ("a field of a newer version", _set("spec", "version", to=2), "spec.version: found 2, expected no such field"),
     ("a member's field of a newer version", _set("spec", "members", 0, "device", to="gpu-3"), "spec.members[0].device"),
     ("a phase of a newer version", _set("status", to={"phase": "Suspended"}), "status.phase: found 'Suspended'"),
 ]
@@ -122,7 +122,12 @@ async def test_a_gang_whose_record_cannot_be_read_is_not_bound_beside_it_and_the
     outcome = await Committer(memory.api, Leading()).commit(wanted)
     assert isinstance(outcome, Refused)
     assert (outcome.reason, memory.objects == before) == ("RecordUnreadable", True)
-    assert "Correct or delete the Placement; until then the gang is not bound." in outcome.message
+    said = (
+        "cannot be used: ",
+        ". It was edited, or written by a newer version of Coterie. Correct or delete the Placement; until then the gang is not bound.",
+    )
+    assert outcome.message.startswith(f"The record ai/{record_name(wanted.gang)} {said[0]}")
+    assert outcome.message.endswith(said[1])
 
 
 async def test_a_record_that_became_unreadable_is_left_alone() -> None:

@@ -184,6 +184,12 @@ def test_a_group_that_timed_out_says_so() -> None:
     assert scheduled(said).reason == "ScheduleTimeout"
 
 
+def test_a_group_whose_commit_failed_says_why_and_proves_nothing() -> None:
+    said = status(world(*PENDING), "yes", trouble="The record ai/pg-x cannot be used.", trouble_code="RecordUnreadable")
+    assert (said.fields["phase"], said.fields["proof"], scheduled(said).reason) == ("Scheduling", "WAITING", "RecordUnreadable")
+    assert said.fields["message"] == "pg: The record ai/pg-x cannot be used."
+
+
 def test_members_that_run_keep_their_phase_when_more_do_not_fit() -> None:
     said = status(world(*BOUND, loose("c", group="pg")), "no")
     assert said.fields["phase"] == "Running"
@@ -225,6 +231,16 @@ def test_an_object_that_cannot_be_used_gets_an_event_that_says_why() -> None:
         ("default", "Node", "n1", "status.allocatable.cpu: found -1"),
         (NS, "PodGroup", "pg", "odd"),
     ]
+
+
+def test_a_record_that_cannot_be_used_gets_an_event_that_says_where_such_records_come_from_and_what_to_do() -> None:
+    about = Id(source="placements.coterie.dev", namespace=NS, name="pg-x", uid="u")
+    (event,) = of_bad_objects(world(), {}, {about: "Placement/ai/pg-x, spec.protocol: found 2, expected no such field"})
+    assert event.regarding.kind == "Placement"
+    assert event.note == (
+        "Placement/ai/pg-x, spec.protocol: found 2, expected no such field. It was edited, or written by a newer version of Coterie. "
+        "Correct or delete it; until then its gang is not bound."
+    )
 
 
 def test_pods_whose_annotation_and_label_name_different_pod_groups_are_an_event_on_the_pod_group() -> None:

@@ -98,6 +98,19 @@ def test_a_failed_commit_is_tried_again_after_a_pause_and_a_success_forgets_fail
     assert not memory.backing_off(TRAIN, 0.4)
 
 
+def test_what_passes_by_itself_is_no_trouble_before_it_went_wrong_several_times_and_each_trouble_is_new_once() -> None:
+    memory = attempts(TRAIN)
+    said = [memory.failed(TRAIN.key, 0.0, "Somebody else wrote.", code="CommitFailed", passing=True) for _ in range(5)]
+    assert said == [False, False, False, True, False]
+    memory.answered(yes(), look(1))
+    assert not memory.failed(TRAIN.key, 2.0, "Somebody else wrote.", code="CommitFailed")
+    attempt = memory.of(TRAIN.key)
+    assert attempt is not None
+    assert (attempt.trouble, attempt.trouble_code) == ("Somebody else wrote.", "CommitFailed")
+    memory.succeeded(TRAIN.key)
+    assert memory.failed(TRAIN.key, 3.0, "Somebody else wrote.", code="CommitFailed")
+
+
 def test_a_gang_times_out_once_and_not_before_it_was_answered() -> None:
     late = replace(TRAIN, created=1000.0, timeout_seconds=300)
     memory = attempts(late)

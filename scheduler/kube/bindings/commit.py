@@ -23,6 +23,7 @@ from scheduler.kube.bindings.outcomes import Bound, Committed, Outcome, Partly, 
 from scheduler.kube.bindings.pace import Pace
 from scheduler.kube.bindings.records import MOST_SEATS, answered, body, new_record, placement, record_name, rewrite, seats_of
 from scheduler.kube.bindings.settle import Settler
+from scheduler.kube.bindings.unusable import CORRECT, cannot_be_used
 from scheduler.kube.errors import ApiError, Conflict, Unreachable
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Placed
@@ -94,7 +95,8 @@ class Committer:
         except ApiError as error:
             return Refused(reason=error.reason or type(error).__name__, message=error.message)
         except BadInput as unusable:
-            return Refused(reason="RecordUnreadable", message=_unusable(record_name(plan.gang), unusable))
+            place = f"{plan.gang.namespace}/{record_name(plan.gang)}"
+            return Refused(reason="RecordUnreadable", message=f"{cannot_be_used(place, unusable)} {CORRECT}")
         if isinstance(record, Refused):
             return record
         if not still():
@@ -226,10 +228,6 @@ def _outcome(record: Record, seats: tuple[Seated, ...]) -> Bound | Committed | P
     if all(s.state in ("bound", "absent") for s in seats):
         return Committed(record=record, seats=seats)
     return Partly(record=record, seats=seats)
-
-
-def _unusable(name: str, problem: BadInput) -> str:
-    return f"The record {name} of this gang exists and cannot be used: {problem} Correct or delete the Placement; until then the gang is not bound."
 
 
 def _same(found: Record, wanted: Record) -> bool:

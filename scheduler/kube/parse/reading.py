@@ -30,6 +30,7 @@ _EXPECTED: Final = {
     "dict_type": "a mapping",
     "list_type": "a list",
     "json_invalid": "one JSON object",
+    "extra_forbidden": "no such field",
 }
 """What is expected, by pydantic's error type; rows that carry numbers are in `_expected`."""
 

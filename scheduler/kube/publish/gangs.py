@@ -39,7 +39,7 @@ def verdict(told: Told) -> tuple[str, str] | None:
     if gang.waiting is not None:
         return (gang.waiting.code, gang.waiting.message) if told.ripe else None
     if told.trouble:
-        return "SchedulerError", told.trouble
+        return told.trouble_code, told.trouble
     if isinstance(plan, Unplaced):
         return plan.reason, plan.message
     return None

@@ -72,14 +72,20 @@ def _phase(told: Told) -> Phase:
 
 def _scheduled(status: PodGroupStatus, phase: Phase, gangs: Sequence[Told]) -> Condition:
     (given,) = (condition for condition in status.conditions if condition.type == "Scheduled")
-    if phase not in ("TimedOut", "Unschedulable"):
+    concerned = [each for each in gangs if _phase(each) == phase and (phase in ("TimedOut", "Unschedulable") or _troubled(each))]
+    if not concerned:
         return given
-    worst = min((each for each in gangs if _phase(each) == phase), key=lambda each: each.gang.key)
+    worst = min(concerned, key=lambda each: each.gang.key)
     code, message = verdict(worst) or (phase, given.message)
-    others = sum(_phase(each) == phase for each in gangs) - 1
-    more = f" {others} more gangs of the PodGroup are {phase} too." if others else ""
-    reason = code if code == SCHEDULE_TIMEOUT or not isinstance(worst.plan, Unplaced) else worst.plan.reason
+    others = len(concerned) - 1
+    more = f" {others} more gangs of the PodGroup {'is' if others == 1 else 'are'} {phase} too." if others else ""
+    reason = code if code == SCHEDULE_TIMEOUT or _troubled(worst) or not isinstance(worst.plan, Unplaced) else worst.plan.reason
     return replace(given, status=False, reason=reason, message=f"{worst.gang.name}: {message}{more}")
+
+
+def _troubled(told: Told) -> bool:
+    """Whether the gang's members have no nodes because its commit or its decision failed."""
+    return bool(told.trouble) and told.gang.waiting is None and gang_phase(told.gang) == "Scheduling"
 
 
 def _message(gangs: Sequence[Told], scheduled: Condition) -> str:
@@ -98,6 +104,8 @@ def _cost(gangs: Sequence[Told]) -> Mapping[str, object]:
     plans = [each.plan for each in gangs if each.plan is not None]
     if not gangs:
         return {"cost": None, "proof": None}
+    if any(_troubled(each) for each in gangs):
+        return {"cost": None, "proof": "WAITING"}  # a placement that could not be carried out proves nothing to anybody
     if len(plans) < len(gangs):
         return {} if all(each.gang.waiting is None for each in gangs) else {"cost": None, "proof": "WAITING"}
     placed = [plan for plan in plans if isinstance(plan, Placed)]

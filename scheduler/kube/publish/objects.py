@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from scheduler.kube.api import Resource
+from scheduler.kube.bindings.unusable import ORIGIN
 from scheduler.kube.follow.watched import WATCHED
 from scheduler.kube.group import names
 from scheduler.kube.group.podgroups import Condition
@@ -42,9 +43,7 @@ def of_policies(world: World) -> Iterator[StatusSaid]:
 def of_bad_objects(world: World, nodes: Mapping[NodeName, Node], unreadable: Mapping[Id, str]) -> Iterator[EventSaid]:
     """Say what is wrong with objects, on the objects."""
     for about, problem in unreadable.items():
-        kind, api_version = _KINDS[about.source]
-        name = about.name.rpartition("/")[2]
-        yield _bad(about.namespace, Ref(kind=kind, name=name, uid=about.uid, api_version=api_version), problem)
+        yield _unreadable(about, problem)
     for node in nodes.values():
         if node.problem:
             yield _bad("", Ref(kind="Node", name=node.name, uid=node.uid, api_version="v1"), node.problem)
@@ -58,6 +57,12 @@ def of_bad_objects(world: World, nodes: Mapping[NodeName, Node], unreadable: Map
     for work in world.workloads.values():
         if work.problem:
             yield _bad(work.namespace, Ref(kind=work.kind, name=work.name, uid=work.uid, api_version=work.api_version), work.problem)
+
+
+def _unreadable(about: Id, problem: str) -> EventSaid:
+    kind, api_version = _KINDS[about.source]
+    note = f"{problem}. {ORIGIN} Correct or delete it; until then its gang is not bound." if kind == "Placement" else problem
+    return _bad(about.namespace, Ref(kind=kind, name=about.name.rpartition("/")[2], uid=about.uid, api_version=api_version), note)
 
 
 def _bad(namespace: str, regarding: Ref, problem: str) -> EventSaid:

@@ -33,6 +33,8 @@ class Told:
     """What it was told last when it had waited too long."""
     trouble: str = ""
     """Why the last commit failed, or which bug stopped the decision; empty where nothing is wrong."""
+    trouble_code: str = "SchedulerError"
+    """The reason of the trouble, a row of REASONS."""
     ripe: bool = True
     """Whether a wait has lasted long enough to be worth a word: most are over in a moment."""
     group: Ref | None = None

@@ -190,20 +190,21 @@ class Api:
         return 0.1 * 2.0**attempt * self._random.uniform(0.5, 1.5)
 
     async def _once(self, method: str, path: str, query: Query | None, body: bytes | None, content: str) -> bytes:
+        seconds = LIST_SECONDS if method == "GET" and query else CALL_SECONDS
         try:
             if self._connections is None:
-                answer = await self._through_session(method, path, query, body, content)
+                answer = await self._through_session(method, path, query, body, content, seconds)
             else:
                 target = f"{path}?{urlencode(query)}" if query else path
-                answer = await self._connections.call(method, target, await self._credentials.lines(content), body, seconds=_limit(method, query))
+                answer = await self._connections.call(method, target, await self._credentials.lines(content), body, seconds=seconds)
         except (aiohttp.ClientError, TimeoutError, OSError) as lost:
             raise self._unreachable(lost, method, path) from lost
         if answer.status >= _ERRORS:
             raise from_answer(answer.status, answer.body, retry_after=answer.headers.get("retry-after"), what=f"{method} {path}")
         return answer.body
 
-    async def _through_session(self, method: str, path: str, query: Query | None, body: bytes | None, content: str) -> Answer:
-        limits = aiohttp.ClientTimeout(total=_limit(method, query), sock_connect=CONNECT_SECONDS)
+    async def _through_session(self, method: str, path: str, query: Query | None, body: bytes | None, content: str, seconds: float) -> Answer:
+        limits = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         async with await self._open(method, path, query, None if body is None else from_json(body), limits=limits, content=content) as response:
             whole = await response.read()
             return Answer(status=response.status, headers={name.lower(): value for name, value in response.headers.items()}, body=whole)
@@ -226,10 +227,6 @@ def _proxied(configuration: Any) -> bool:  # noqa: ANN401 - a kubernetes.aio Con
     """Whether the way to the server leads through a proxy, of the configuration or of the environment."""
     host = urlsplit(str(configuration.host))
     return bool(configuration.proxy) or (host.scheme in getproxies() and not proxy_bypass(host.hostname or ""))
-
-
-def _limit(method: str, query: Query | None) -> float:
-    return LIST_SECONDS if method == "GET" and query else CALL_SECONDS
 
 
 def _hang_up(response: aiohttp.ClientResponse) -> None:

@@ -45,16 +45,18 @@ def explain(name: str, question: Question, *, scheduler_name: str = "coterie", n
     gangs = _named(name, everyone)
     if not gangs:
         raise BadInput(_nobody(name, question.namespace, (*found.gangs, *found.settled), given.world, scheduler_name))
-    records = _records(question.cluster)
+    records, unusable = _records(question.cluster)
     snapshot = _promised(snapshot, given.world, records, (*found.gangs, *found.settled), without=gangs, now=now)
     everything = grouping.gangs(given.world, scheduler_name=None)
     neighbours = Neighbours(gangs=(*everything.gangs, *everything.settled), budgets=tuple(given.world.budgets.values()))
     nominated = [p for p in given.world.pods.values() if p.node is None and p.nominated_node is not None and not p.finished]
     rows = [
-        _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records)
+        _row(reports.gang_of(done.plan, milliseconds=done.milliseconds), done.plan.gang, records, unusable)
         for done in decisions(snapshot, gangs, question, neighbours, _others(nominated, gangs))
     ]
-    advice = dict.fromkeys((*found.advice, *(each for gang in gangs for each in idle_segments(snapshot.topology, gang))))
+    own = {(gang.namespace, record_name(gang)) for gang in gangs}
+    others = [said for key, said in sorted(unusable.items()) if key not in own]
+    advice = dict.fromkeys((*found.advice, *others, *(each for gang in gangs for each in idle_segments(snapshot.topology, gang))))
     report = PlacementReport(cluster=reports.cluster_of(snapshot), gangs=rows, advice=[reports.advice_row(a) for a in advice])
     return Answer(report=report, snapshot=snapshot)
 
@@ -109,16 +111,32 @@ def _others(nominated: Iterable[Pod], gangs: Iterable[Gang]) -> list[Pod]:
     return sorted((pod for pod in nominated if pod.uid not in own), key=lambda pod: (pod.key, pod.uid))
 
 
-def _records(cluster: Iterable[Document]) -> dict[tuple[str, str], Record]:
-    found = [placement(document.raw) for document in cluster if document.kind == "Placement"]
-    return {(record.namespace, record.name): record for record in found}
+def _records(cluster: Iterable[Document]) -> tuple[dict[tuple[str, str], Record], dict[tuple[str, str], Advice]]:
+    """Return the records, and what is wrong with those that cannot be used: they are nobody's business but their own gangs'."""
+    found: dict[tuple[str, str], Record] = {}
+    unusable: dict[tuple[str, str], Advice] = {}
+    for document in cluster:
+        if document.kind != "Placement":
+            continue
+        try:
+            record = placement(document.raw)
+        except BadInput as error:
+            metadata, first = document.raw.get("metadata"), error.problems[0]
+            about = metadata if isinstance(metadata, Mapping) else {}
+            namespace, name = str(about.get("namespace", "")), str(about.get("name", ""))
+            message = f"The record cannot be used, so that its gang waits and its seats are not counted: {replace(first, object='')}."
+            unusable[namespace, name] = Advice(level="warning", object=f"Placement/{namespace}/{name}", field=first.field, message=message)
+        else:
+            found[record.namespace, record.name] = record
+    return found, unusable
 
 
-def _row(row: GangReport, gang: Gang, records: dict[tuple[str, str], Record]) -> GangReport:
-    record = records.get((gang.namespace, record_name(gang)))
-    if record is None:
+def _row(row: GangReport, gang: Gang, records: Mapping[tuple[str, str], Record], unusable: Mapping[tuple[str, str], Advice]) -> GangReport:
+    key = gang.namespace, record_name(gang)
+    said = _told(records[key]) if key in records else unusable.get(key)
+    if said is None:
         return row
-    return row.model_copy(update={"advice": [*row.advice, reports.advice_row(_told(record))]})
+    return row.model_copy(update={"advice": [*row.advice, reports.advice_row(said)]})
 
 
 def _told(record: Record) -> Advice:

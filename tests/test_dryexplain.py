@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -115,6 +116,27 @@ def test_seats_that_an_open_record_promises_are_taken_until_their_deadline() -> 
     assert _explained([*cluster, record]).status == "INFEASIBLE"
     settled = {**record, "status": {"observedEpoch": 1, "phase": "Released"}}
     assert _explained([*cluster, settled]).status == "OPTIMAL"
+
+
+def test_a_record_that_cannot_be_used_is_a_warning_and_only_its_own_gang_is_told_of_it() -> None:
+    def unusable(name: str, namespace: str) -> Json:
+        spec = {"gang": {"kind": "PodGroup", "name": "train", "uid": "u"}, "epoch": 1, "deadline": "soon", "members": [], "protocol": 3}
+        metadata = {"name": name, "namespace": namespace, "uid": f"uid-{name}"}
+        return {"apiVersion": "coterie.dev/v1alpha1", "kind": "Placement", "metadata": metadata, "spec": spec}
+
+    def answers(*records: Json) -> tuple[list[str], list[str]]:
+        cluster = tuple(documents([*NODES[:2], *TRAIN, *records], file="cluster"))
+        report = explain("train", Question(objects=(), cluster=cluster, namespace="ai")).report
+        (row,) = report.gangs
+        assert row.status == "OPTIMAL"
+        return [each.message for each in report.advice], [each.message for each in row.advice]
+
+    own = f"train-{hashlib.sha256(b'PodGroup/uid-train').hexdigest()[:10]}"
+    elsewhere, nothing = answers(unusable("zz", "other"))
+    none, told = answers(unusable(own, "ai"))
+    assert any(said.startswith("The record cannot be used") for said in elsewhere)
+    assert not any("record" in said for said in (*nothing, *none))
+    assert any(said.startswith("The record cannot be used") for said in told)
 
 
 def test_pods_for_which_a_node_is_being_emptied_hold_room_there() -> None:

@@ -193,7 +193,7 @@ class Api:
         seconds = LIST_SECONDS if method == "GET" and query else CALL_SECONDS
         try:
             if self._connections is None:
-                answer = await self._through_session(method, path, query, body, content, seconds)
+                answer = await self._through_session(method, path, query, body, content, seconds=seconds)
             else:
                 target = f"{path}?{urlencode(query)}" if query else path
                 answer = await self._connections.call(method, target, await self._credentials.lines(content), body, seconds=seconds)
@@ -203,7 +203,7 @@ class Api:
             raise from_answer(answer.status, answer.body, retry_after=answer.headers.get("retry-after"), what=f"{method} {path}")
         return answer.body
 
-    async def _through_session(self, method: str, path: str, query: Query | None, body: bytes | None, content: str, seconds: float) -> Answer:
+    async def _through_session(self, method: str, path: str, query: Query | None, body: bytes | None, content: str, *, seconds: float) -> Answer:
         limits = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         async with await self._open(method, path, query, None if body is None else from_json(body), limits=limits, content=content) as response:
             whole = await response.read()

@@ -5,8 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
+
 from scheduler.kube.api import Api
 from scheduler.kube.group.podgroups import Condition
+from scheduler.kube.publish import outbox as outboxes
 from scheduler.kube.publish.behind import Behind
 from scheduler.kube.publish.groups import POD_GROUPS
 from scheduler.kube.publish.outbox import Outbox
@@ -136,7 +139,7 @@ async def test_the_same_event_is_counted_at_most_once_a_minute_and_other_words_a
     script, clock = Script(), Clock()
     script.on(f"POST {EVENTS}", answer({}))
     async with serving(script) as api, writing(api, clock=clock) as outbox:
-        for now, said in ((0, EVENT), (1, replace(EVENT, times=2)), (70, replace(EVENT, times=3)), (71, replace(EVENT, note="less room"))):
+        for now, said in ((0, EVENT), (1, replace(EVENT, times=2)), (70, replace(EVENT, times=3)), (131, replace(EVENT, note="less room"))):
             clock.now = now
             if now == 70:
                 script.on(script_event(script), answer({}))
@@ -146,6 +149,35 @@ async def test_the_same_event_is_counted_at_most_once_a_minute_and_other_words_a
     assert script.bodies[1]["series"]["count"] == 3
     assert script.bodies[0]["regarding"] == {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "u", "namespace": "ai"}
     assert script.bodies[2]["note"] == "less room"
+
+
+async def test_other_numbers_within_the_minute_are_a_new_condition_at_once_and_one_event_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outboxes, "_REPEAT_SECONDS", 0.3)
+    script, clock = Script(), Clock()
+    script.on(f"POST {EVENTS}", answer({}))
+    script.on(f"PATCH {STATUS}", answer({}))
+    async with serving(script) as api, writing(api, clock=clock) as outbox:
+        for fits in range(1, 5):
+            outbox.say([replace(POD, message=f"{fits} fit"), replace(EVENT, note=f"{fits} fit", times=fits)])
+            await outbox.flush(5)
+        assert not outbox.again.is_set()
+        async with asyncio.timeout(20):
+            await outbox.again.wait()
+        clock.now = 0.4
+        outbox.say([replace(EVENT, note="4 fit", times=4)])
+        await outbox.flush(5)
+    assert [body["note"] for body in script.bodies if "note" in body] == ["1 fit", "4 fit"]
+    assert [body["status"]["conditions"][0]["message"] for body in script.bodies if "status" in body] == [f"{fits} fit" for fits in range(1, 5)]
+
+
+async def test_what_has_just_happened_is_told_at_once_however_often() -> None:
+    script = Script()
+    script.on(f"POST {EVENTS}", answer({}))
+    async with serving(script) as api, writing(api) as outbox:
+        for number in range(3):
+            outbox.tell([replace(EVENT, note=f"happened {number}")])
+            await outbox.flush(5)
+    assert [body["note"] for body in script.bodies] == [f"happened {number}" for number in range(3)]
 
 
 def script_event(script: Script) -> str:

@@ -29,7 +29,7 @@ PATIENCE_SECONDS: Final = 5.0
 PRESSED_SECONDS: Final = 0.2
 """Between two writes when they have waited so long and binds are still on their way."""
 _REPEAT_SECONDS: Final = 60.0
-"""How often the repetition of an event is counted."""
+"""How often the repetition of an event is counted, and how soon one about what lasts may say something else."""
 _REMEMBERED: Final = 10_000
 """Events that are remembered; beyond it the oldest are forgotten and may be told once more."""
 
@@ -71,6 +71,7 @@ class Outbox:
         self._filled = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._reminder: asyncio.TimerHandle | None = None
         self._tokens = float(BURST)
         self._at = clock()
         self._backoff = Backoff(first=0.2, most=30.0)
@@ -82,7 +83,7 @@ class Outbox:
             for key in [key for key in table if key not in now and key[0] != "event"]:
                 del table[key]
         for key, said in now.items():
-            self._take(key, said)
+            self._take(key, said, hold=True)
 
     def tell(self, events: Iterable[EventSaid]) -> None:
         """Take events about something that has just happened."""
@@ -118,21 +119,36 @@ class Outbox:
         except TimeoutError:
             logger.info("%d statements were not written before the stop", len(self._wanted))
 
-    def _take(self, key: Key, said: Said) -> None:
-        if not self._news(key, said):
+    def _take(self, key: Key, said: Said, *, hold: bool = False) -> None:
+        """Take one statement; ``hold``: it is an event about what lasts, and other numbers within the minute wait."""
+        if not self._news(key, said, hold=hold):
             self._wanted.pop(key, None)
             return
         self._wanted[key] = said
         self._idle.clear()
         self._filled.set()
 
-    def _news(self, key: Key, said: Said) -> bool:
+    def _news(self, key: Key, said: Said, *, hold: bool) -> bool:
         before = self._written.get(key)
         if not isinstance(said, EventSaid) or not isinstance(before, EventSaid):
             return before != said
-        if before.note != said.note:
+        if before.note == said.note and said.times <= before.times:
+            return False
+        left = _REPEAT_SECONDS - (self._clock() - self._counted.get(key, 0.0))
+        if left <= 0 or (before.note != said.note and not hold):
             return True
-        return said.times > before.times and self._clock() - self._counted.get(key, 0.0) >= _REPEAT_SECONDS
+        if before.note != said.note:  # the numbers of a busy cluster change all the time: conditions follow at once, events in time
+            self._later(left)
+        return False
+
+    def _later(self, seconds: float) -> None:
+        """Ask for a look when the first of the events that are held back may be written."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._reminder is None or self._reminder.cancelled() or not loop.time() < self._reminder.when() <= due:
+            if self._reminder is not None:
+                self._reminder.cancel()
+            self._reminder = loop.call_later(seconds, self.again.set)
 
     async def _turn(self) -> None:
         """Wait for our turn: the rate, then the binds."""

@@ -34,6 +34,10 @@ MARGIN_SECONDS: Final = 1.0
 """The Lease counts as lost so long before others may take it."""
 
 
+_SILENT_TIMES: Final = 4
+"""A holder that has not renewed for so many times our own duration, and holds the Lease all the same, is worth a warning."""
+
+
 class _Meta(BaseModel):
     resourceVersion: str = ""  # noqa: N815 - the API's spelling
 
@@ -94,7 +98,7 @@ class Lease:
         self._version = ""
         self._acquired = ""
         self._seen = _Seen(version="", since=0.0)
-        self._wait = 0.0
+        self._wait = self._warn_after = 0.0
 
     def held(self) -> bool:
         """Whether the Lease is surely ours at this moment. A clock that went back proves nothing: the Lease is then lost."""
@@ -114,6 +118,7 @@ class Lease:
             if self.holder not in ("", told, self.identity):
                 told = self.holder
                 logger.info("waiting for the Lease %s/%s: %s holds it for %g s after each change", self._namespace, self._name, told, self._wait)
+            self._warn_of_silence()
             await asyncio.sleep(self._renew)
 
     async def keep(self) -> None:
@@ -157,6 +162,23 @@ class Lease:
         except (Unreachable, TooMany, TimeoutError) as error:
             self._troubled(f"the Lease {self._namespace}/{self._name} cannot be asked for: {_why(error)}")
             return False
+
+    def _warn_of_silence(self) -> None:
+        """Say that the holder has not renewed the Lease for very long and still holds it, again when that has lasted twice as long."""
+        silent, first = self._clock() - self._seen.since, _SILENT_TIMES * self._duration
+        if self.holder in ("", self.identity) or silent < first:
+            self._warn_after = first
+        elif silent >= self._warn_after and not self.trouble:  # a Lease that could not be asked for may have been renewed
+            self._warn_after = 2 * silent
+            logger.warning(
+                "nobody schedules: %s holds the Lease %s/%s for %g s after each change and has not renewed it for %.0f s. "
+                "Where it does not run any more, delete the Lease",
+                self.holder,
+                self._namespace,
+                self._name,
+                self._wait,
+                silent,
+            )
 
     def _troubled(self, why: str) -> None:
         """Keep what is wrong; it is logged when it begins, not with every try."""

@@ -67,6 +67,25 @@ async def test_somebody_elses_lease_is_taken_only_after_it_stood_still_for_its_d
     assert script.bodies[0]["metadata"]["resourceVersion"] == "2"
 
 
+async def test_a_holder_that_is_silent_for_very_long_and_still_holds_the_lease_is_warned_of_at_growing_pauses(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    script, clock = Script(), Clock()
+    began, warned = clock.now, list[float]()
+
+    async def look(_: web.Request) -> web.StreamResponse:
+        warned.extend([clock.now - began] * ("nobody schedules: other holds the Lease" in caplog.text))
+        caplog.clear()
+        clock.now += 10.0
+        return web.json_response(lease("other" if clock.now - began < 600 else None, seconds=100_000))
+
+    script.on(f"GET {ONE}", look)
+    script.on(f"PUT {ONE}", answer(lease("me", version="2")))
+    async with serving(script) as api:
+        await ours(api, clock).acquire()
+    assert warned == [70.0, 130.0, 250.0, 490.0]  # noticed ten seconds after 60, 120, 240 and 480 of silence
+
+
 async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     script = Script()
     script.on(f"GET {ONE}", answer(lease(None, term=4)))

@@ -13,6 +13,7 @@ from typing import Final
 
 from scheduler.kube.api import PLACEMENTS
 from scheduler.kube.bindings.commit import Bound, Committed, Committer, Outcome, Partly, Refused
+from scheduler.kube.bindings.judge import claim_key
 from scheduler.kube.bindings.records import record_name
 from scheduler.kube.bindings.recover import Closed, Recovered, Recovery, Replan, Stuck
 from scheduler.kube.publish.said import EventSaid
@@ -50,6 +51,8 @@ class Carrier:
         """Gangs whose commit is on its way."""
         self.tell: Callable[[Iterable[EventSaid]], None] = lambda _: None
         """Hears what people should know about records."""
+        self.tended: Callable[[Gang, Recovered], None] = lambda _gang, _outcome: None
+        """Hears what became of a gang whose record was looked after."""
         self._committer = committer
         self._recovery = Recovery(committer, cache, replan)
         self._cache = cache
@@ -86,9 +89,7 @@ class Carrier:
         record = self._cache.record(*key) if len(gang.members) > 1 else None
         if record is not None and (record.open or key in self._held or key in self._refused):
             return True
-        if any(self._seats.names(member.pod) for member in gang.members):
-            return True
-        return any(not seat.held for seat in self._cache.assumed(gang.key))
+        return any(self._seats.names(member.pod) for member in gang.members) or any(not seat.held for seat in self._cache.assumed(gang.key))
 
     def commit(self, plan: Placed, done: Callable[[Placed, Outcome | None], None]) -> None:
         """Begin to carry a plan out whose seats are assumed already; ``done`` hears the outcome, None after a bug."""
@@ -112,13 +113,13 @@ class Carrier:
         refused = {key: record for key in self._refused if (record := self._cache.record(*key)) is not None}
         self._refused = {key: self._refused[key] for key in refused}
         wanting = {key: record for key, record in {**self._cache.unsettled, **refused}.items() if key not in self._held and namespaces(key[0])}
-        self._looks.keep(wanting.keys() | self._held)
+        for key, (record, gang) in self._looks.keep(wanting.keys() | self._held).items():
+            if record.open and self._cache.record(*key) is None:
+                self._cache.forget(claim_key(record, gang))  # somebody deleted it: nobody will judge it again
         if not wanting:
             return {}
-        by_record = {self.record_key(gang): gang for gang in gangs}
-        now = self._clock()
-        gang_of = {key: by_record.get(key) for key in wanting}
-        return {key: gang_of[key] for key, record in wanting.items() if self._looks.due(key, record, gang_of[key], nodes=self._feed.nodes, now=now)}
+        gang_of, now, nodes = {self.record_key(gang): gang for gang in gangs}, self._clock(), self._feed.nodes
+        return {key: gang_of.get(key) for key, record in wanting.items() if self._looks.due(key, record, gang_of.get(key), nodes=nodes, now=now)}
 
     def next_look(self) -> float:
         """Return the monotonic moment at which a record wants a look although nothing happens."""
@@ -138,6 +139,8 @@ class Carrier:
             left.discard(key)
             self._held.discard(key)
             self._heard(key, outcome, before.get(key, frozenset()))
+            if outcome is not None and (gang := due.get(key)) is not None:
+                self.tended(gang, outcome)
 
         try:
             others = self._cache.records.keys() - records.keys()

@@ -41,9 +41,12 @@ class Looks:
         """Begin without memories."""
         self._looks: dict[RecordKey, _Look] = {}
 
-    def keep(self, wanted: Collection[RecordKey]) -> None:
-        """Forget all records but these."""
-        self._looks = {key: look for key, look in self._looks.items() if key in wanted}
+    def keep(self, wanted: Collection[RecordKey]) -> dict[RecordKey, tuple[Record, Gang | None]]:
+        """Forget all records but these; return those that are forgotten, with their gangs, as they were when they were looked at."""
+        gone = {key: (look.record, look.gang) for key, look in self._looks.items() if key not in wanted}
+        for key in gone:
+            del self._looks[key]
+        return gone
 
     def due(self, key: RecordKey, record: Record, gang: Gang | None, *, nodes: int, now: float) -> bool:
         """Whether the record wants a look; ``nodes`` rises with every change of a node."""

@@ -163,6 +163,18 @@ async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_while_and_af
     assert [was - free for was, free in zip(before, gpus(cache), strict=True)] == [1, 1, 0, 1]
 
 
+async def test_a_group_is_not_given_up_that_turns_out_to_be_bound_as_recorded() -> None:
+    scene = Scene(owner="StatefulSet")
+    scene.commit_then_die("n0", "n1", "n2")
+    cache = scene.cache()
+    scene.cordon(cache, "n2")
+    for number in range(3):
+        scene.bind(number, f"n{number}")
+    recovery = Recovery(Committer(scene.memory.api, scene.lease), cache, scene.replan, clock=lambda: 0.0)
+    (outcome,) = (await recovery.tend([])).values()
+    assert (isinstance(outcome, Bound), scene.evicted(), scene.record.phase) == (True, [], "Bound")
+
+
 async def test_binds_that_the_watch_has_not_told_yet_count_as_taken_when_the_group_is_given_up() -> None:
     scene = Scene()
     scene.commit_then_die("n0", "n1", "n2")
@@ -343,7 +355,10 @@ async def test_an_eviction_that_a_budget_forbids_leaves_the_record_open_says_so_
     outcome = await scene.tend(cache)
     assert isinstance(outcome, Stuck)
     assert (scene.record.phase, scene.record.open, scene.said()[0]) == ("Releasing", True, "EvictionRefused")
-    assert "train-1 could not be evicted: a disruption budget forbids it for now: the budget train needs 1 more" in scene.said()[1]
+    assert scene.said()[1] == (
+        "Being given up: no room is left. Not yet: the pod train-1 could not be evicted: "
+        "a disruption budget forbids it for now: the budget train needs 1 more."
+    )
     scene.memory.before = lambda _method, _path: None
     assert isinstance(await scene.tend(scene.cache()), Released)
     assert (scene.evicted(), scene.record.phase) == (["train-1"], "Released")

@@ -11,7 +11,7 @@ from scheduler.kube.bindings.commit import Committer, Outcome
 from scheduler.kube.bindings.outcomes import Stuck
 from scheduler.kube.bindings.records import body, new_record, placement, seats_of
 from scheduler.kube.bindings.recover import Recovery
-from scheduler.kube.errors import Denied
+from scheduler.kube.errors import Denied, Unreachable
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.publish.said import EventSaid
 from scheduler.metrics import Metrics
@@ -108,6 +108,17 @@ async def test_what_we_wrote_ourselves_does_not_make_a_record_due_that_can_only_
         pauses.append(world.carrier.next_look() - world.now)
         world.now = world.carrier.next_look()
     assert (pauses[-1] > 10 * pauses[0], max(pauses) <= 45.0) == (True, True), pauses
+
+
+async def test_the_seats_of_a_record_that_somebody_deletes_are_given_back() -> None:
+    world = World()
+    world.left_behind("n0", "n2")
+    world.memory.before = refuses("POST", "/binding", Unreachable("lost"))
+    await world.tend()
+    assert world.cache.assuming, "the record is open: its seats count"
+    (record,) = world.memory.records()
+    world.feed.drop_record(record, SOURCE)
+    assert (world.due(), world.cache.assuming) == ([], frozenset())
 
 
 async def test_a_new_term_looks_at_every_open_record_at_once() -> None:

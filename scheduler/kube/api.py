@@ -220,7 +220,7 @@ class Api:
 
     def _unreachable(self, lost: Exception, method: str, path: str) -> Unreachable:
         why = "it did not answer in time" if isinstance(lost, TimeoutError) else str(lost) or type(lost).__name__
-        return Unreachable(f"{method} {path}: the API server {self.host} cannot be reached: {why}")
+        return Unreachable(f"{method} {path}: the API server {self.host} cannot be reached: {why}", words=f"the API server cannot be reached: {why}")
 
 
 def _proxied(configuration: Any) -> bool:  # noqa: ANN401 - a kubernetes.aio Configuration

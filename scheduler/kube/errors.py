@@ -11,10 +11,11 @@ from pydantic import BaseModel, ValidationError
 class ApiError(Exception):
     """An answer that is not a success. ``status`` is the HTTP status (0: no answer), ``reason`` and ``message`` are the server's words."""
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None) -> None:
-        """Keep the server's words; ``retry_after`` is in seconds, ``None`` where the server named no time."""
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None, words: str = "") -> None:
+        """Keep the server's words; ``retry_after`` is in seconds, ``None`` where the server named no time. ``words``: without the call."""
         super().__init__(message)
         self.message = message
+        self.words = words or message
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
@@ -56,7 +57,13 @@ _BY_STATUS: dict[int, type[ApiError]] = {401: Denied, 403: Denied, 404: NotFound
 _CLIENT, _SERVER = 400, 500
 
 
+class _Cause(BaseModel):
+    message: str = ""
+    reason: str = ""
+
+
 class _Details(BaseModel):
+    causes: list[_Cause] | None = None
     retryAfterSeconds: int = 0  # noqa: N815 - the API's spelling
 
 
@@ -78,7 +85,14 @@ def from_answer(status: int, body: bytes, *, retry_after: str | None = None, wha
     kind = _BY_STATUS.get(status, Invalid if _CLIENT <= status < _SERVER else Unreachable)
     wait = _seconds(retry_after) or (float(said.details.retryAfterSeconds) if said.details and said.details.retryAfterSeconds else None)
     message = said.message or f"the API server answered {status}"
-    return kind(f"{what}: {message}" if what else message, status=status, reason=said.reason, retry_after=wait)
+    words = _budgets(said) or message
+    return kind(f"{what}: {message}" if what else message, status=status, reason=said.reason, retry_after=wait, words=words)
+
+
+def _budgets(said: Status) -> str:
+    """Return what the server says of the disruption budgets that forbid an eviction: unlike its message, that names them."""
+    causes = (said.details.causes if said.details else None) or ()
+    return " ".join(f"{cause.message.rstrip('.')}." for cause in causes if cause.reason == "DisruptionBudget" and cause.message)
 
 
 def _seconds(header: str | None) -> float | None:

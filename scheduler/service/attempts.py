@@ -173,6 +173,12 @@ class Attempts:
         self._back_off(attempt, now)
         return new
 
+    def held_up(self, key: GangKey, trouble: str, *, code: str) -> None:
+        """Note why a gang cannot be decided for now, although nothing of it failed; its next answer takes that back."""
+        attempt = self._of.get(key)
+        if attempt is not None:
+            attempt.trouble, attempt.trouble_code, attempt.answered = trouble, code, False
+
     def succeeded(self, key: GangKey) -> None:
         """Forget failures: the gang is bound."""
         attempt = self._of.get(key)

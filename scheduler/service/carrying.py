@@ -51,7 +51,7 @@ class Carrier:
         """Gangs whose commit is on its way."""
         self.tell: Callable[[Iterable[EventSaid]], None] = lambda _: None
         """Hears what people should know about records."""
-        self.tended: Callable[[Gang, Recovered], None] = lambda _gang, _outcome: None
+        self.tended: Callable[[Gang | None, Recovered | None], None] = lambda _gang, _outcome: None
         """Hears what became of a gang whose record was looked after."""
         self._committer = committer
         self._recovery = Recovery(committer, cache, replan)
@@ -139,8 +139,7 @@ class Carrier:
             left.discard(key)
             self._held.discard(key)
             self._heard(key, outcome, before.get(key, frozenset()))
-            if outcome is not None and (gang := due.get(key)) is not None:
-                self.tended(gang, outcome)
+            self.tended(due.get(key), outcome)
 
         try:
             others = self._cache.records.keys() - records.keys()

@@ -10,6 +10,7 @@ from math import inf
 from typing import Final
 
 from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
+from scheduler.kube.bindings.outcomes import Recovered, Stuck
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Look
 from scheduler.service.carrying import Carrier
@@ -46,6 +47,16 @@ class Outcomes:
     teller: Teller
     metrics: Metrics
     clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Hear of gangs whose records are looked after."""
+        self.carrier.tended = self.tended
+
+    def tended(self, gang: Gang | None, outcome: Recovered | None) -> None:
+        """Tell the members without a node that their group cannot be given up yet."""
+        if gang is not None and isinstance(outcome, Stuck) and outcome.record.phase == "Releasing":
+            self.memory.attempts.held_up(gang.key, outcome.why, code="EvictionRefused")
+            self.teller.wanted.set()
 
     def take(self, answer: Answer, look: Look, without: Mapping[NodeName, float] | None = None) -> None:
         """Remember an answer to a question of that moment; begin to carry it out. ``without``: nodes that were not proposed, and until when."""

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 def told(outcome: Recovered) -> Iterator[EventSaid]:
     """Say on the record, and on the PodGroup that made the gang, that a group was given up or cannot be."""
-    if not isinstance(outcome, Released | Stuck) or (isinstance(outcome, Stuck) and outcome.record.phase != "Releasing"):
+    if not isinstance(outcome, Released) and not (isinstance(outcome, Stuck) and _budget(outcome)):
         return
     record, gang = outcome.record, outcome.record.gang
     about = [Ref(kind="Placement", name=record.name, uid=record.uid, api_version=PLACEMENTS.api_version)]
@@ -39,4 +39,11 @@ def log(name: str, outcome: Recovered) -> None:
         fields |= {"bound": sum(seat.state == "bound" for seat in outcome.seats), "members": len(outcome.seats)}
     else:
         fields |= {"why": getattr(outcome, "why", "")}
-    logger.info("record %s: %s", name, type(outcome).__name__, extra={"fields": fields})
+    half = isinstance(outcome, Released) and outcome.stay > 0
+    level = logging.WARNING if half or _budget(outcome) else logging.INFO
+    logger.log(level, "record %s: %s", name, type(outcome).__name__, extra={"fields": fields})
+
+
+def _budget(outcome: Recovered) -> bool:
+    """Whether a group that is being given up waits for a disruption budget."""
+    return isinstance(outcome, Stuck) and outcome.record.phase == "Releasing"

@@ -166,6 +166,15 @@ REASONS: tuple[Reason, ...] = (
         remedy="Correct or delete the Placement that the message names, or go on with the newer version.",
     ),
     Reason(
+        code="EvictionRefused",
+        status="WAITING",
+        of="moment",
+        retry=True,
+        meaning="The group is being given up, so that it starts elsewhere as a whole, and a bound member cannot be evicted for now: "
+        "a PodDisruptionBudget forbids it, or the API server refused.",
+        remedy="Let the budget that the message names allow it, or delete the bound pods yourself.",
+    ),
+    Reason(
         code="CommitFailed",
         status="WAITING",
         of="moment",

@@ -1,5 +1,6 @@
 """Commits whose answers are lost or refused on the way: what has happened is found out, never guessed."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from scheduler.kube.bindings.bind import Binder, domain_key
 from scheduler.kube.bindings.commit import Bound, Committer, Partly, Refused
 from scheduler.kube.bindings.records import placement, record_name, seats_of
 from scheduler.kube.bindings.settle import Settler
+from scheduler.kube.errors import from_answer
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.plan import LevelCount, Placed
 from tests.builders import pod
@@ -148,7 +150,7 @@ async def test_a_bind_that_conflicts_after_the_record_was_superseded_is_not_trie
 
 async def test_a_bind_that_the_server_will_never_take_is_refused_with_its_words_and_the_others_stay_bound() -> None:
     outcome = await commit(script(binds=(refuse(403, "Forbidden"),)))
-    assert [(s.state, s.message) for s in outcome.failed] == [("refused", f"POST {PODS}/train-0/binding: it is Forbidden")]
+    assert [(s.state, s.message) for s in outcome.failed] == [("refused", "it is Forbidden")]
     assert [s.state for s in outcome.seats] == ["refused", "bound"]
 
 
@@ -204,6 +206,13 @@ async def test_a_leader_is_evicted_once_and_only_with_its_uid(handler: Handler, 
     assert (refused or "")[: len(why or "")] == (why or "")
     assert (refused is None, len(server.asked)) == (why is None, 1)
     assert server.bodies[0]["deleteOptions"] == {"preconditions": {"uid": "u"}}
+
+
+def test_a_refused_eviction_names_the_budgets_for_people_and_the_call_for_the_log() -> None:
+    cause = {"reason": "DisruptionBudget", "message": "The disruption budget llm needs 3 healthy pods and has 2 currently"}
+    said = {"message": "Cannot evict pod.", "reason": "TooManyRequests", "code": 429, "details": {"causes": [cause]}}
+    error = from_answer(429, json.dumps(said).encode(), what="POST /eviction")
+    assert (error.words, error.message) == (f"{cause['message']}.", "POST /eviction: Cannot evict pod.")
 
 
 async def test_our_finalizer_alone_is_taken_off() -> None:

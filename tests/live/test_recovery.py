@@ -92,7 +92,7 @@ async def test_pods_that_no_controller_would_make_anew_stay_bound_when_their_gro
     assert nodes_of(scene.admin, scene.place) == {"train-0": scene.nodes[0], "train-1": None, "train-2": None}
     [stored] = placements(scene.admin, scene.place)
     assert (stored["status"]["phase"], stored["status"]["conditions"][0]["reason"]) == ("Released", "Incomplete")
-    assert "1 of 3 members are bound and stay" in stored["status"]["conditions"][0]["message"]
+    assert "1 of 3 members is bound and stays" in stored["status"]["conditions"][0]["message"]
 
 
 async def test_a_record_without_room_and_without_a_bound_member_is_released(scene: Scene) -> None:

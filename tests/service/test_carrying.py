@@ -11,7 +11,7 @@ from scheduler.kube.bindings.commit import Committer, Outcome
 from scheduler.kube.bindings.outcomes import Stuck
 from scheduler.kube.bindings.records import body, new_record, placement, seats_of
 from scheduler.kube.bindings.recover import Recovery
-from scheduler.kube.errors import Denied, Unreachable
+from scheduler.kube.errors import Denied, TooMany, Unreachable
 from scheduler.kube.group.grouping import Index
 from scheduler.kube.publish.said import EventSaid
 from scheduler.metrics import Metrics
@@ -198,6 +198,28 @@ async def test_a_gang_that_a_kubelet_refused_is_not_decided_before_it_is_given_u
         ("Released", "PodGroup", "Normal"),
     ]
     assert not world.carrier.occupied(world.gang())
+
+
+async def test_a_group_that_a_budget_keeps_from_being_given_up_is_told_to_its_gang_and_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(owner="StatefulSet")
+    world.left_behind("n0", "n1", settled=True)
+    found = world.memory.objects[f"{PODS}/train-0"]
+    world.memory.put(f"{PODS}/train-0", {**found, "spec": {**found["spec"], "nodeName": "n0"}})
+    world.sync()
+    pod = world.cache.pod_named("ai", "train-1")
+    assert pod is not None
+    world.feed.turned_away.append(replace(pod, phase="Failed", reason="OutOfcpu"))
+    world.memory.pod("train-1", uid="uid-anew", owner="StatefulSet")
+    world.sync()
+    world.memory.before = refuses("POST", "train-0/eviction", TooMany("POST /x: no", status=429, words="The disruption budget train needs 2."))
+    heard: list[tuple[str, str]] = []
+    world.carrier.tended = lambda gang, outcome: heard.append((gang.name if gang else "", getattr(outcome, "why", "")))
+    await world.tend()
+    ((name, why),) = heard
+    assert name == "train"
+    assert why.startswith("Being given up: the kubelet of n1 did not take the pod train-1")
+    assert why.endswith("Not yet: the pod train-0 could not be evicted: a disruption budget forbids it for now: The disruption budget train needs 2.")
+    assert [each.levelname for each in caplog.records if each.name == "scheduler.service.record_words"] == ["WARNING"]
 
 
 async def test_a_commit_answers_when_its_members_are_bound_and_settles_its_record_after_that() -> None:

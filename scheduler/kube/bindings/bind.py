@@ -77,14 +77,14 @@ class Binder:
                 await self._api.post(path, _binding(pod, seat, record))
                 return Seated(seat=seat, state="bound")
             except (Denied, Invalid) as error:
-                return Seated(seat=seat, state="refused", message=error.message)
+                return Seated(seat=seat, state="refused", message=error.words)
             except Conflict as error:
-                message = error.message
+                message = error.words
             except NotFound as error:
-                message = error.message
+                message = error.words
             except ApiError as error:
                 # The answer was lost or refused for now; the bind may have happened.
-                message = error.message
+                message = error.words
                 if (error.retry_after or 0.0) > LONGEST_WAIT:
                     break  # others wait for this slot; the next look at the record asks again
                 await asyncio.sleep(backoff.next(error.retry_after))
@@ -111,7 +111,7 @@ class Binder:
             if record is not None and await self._epoch(record) != record.epoch:
                 return Seated(seat=seat, state="superseded", message=f"the record {record.key} was superseded")
         except ApiError as error:
-            return Seated(seat=seat, state="unreachable", message=error.message)
+            return Seated(seat=seat, state="unreachable", message=error.words)
         else:
             return now
 

@@ -93,7 +93,7 @@ class Committer:
         try:
             record = await self._write(plan, seats, known)
         except ApiError as error:
-            return Refused(reason=error.reason or type(error).__name__, message=error.message)
+            return Refused(reason=error.reason or type(error).__name__, message=error.words)
         except BadInput as unusable:
             place = f"{plan.gang.namespace}/{record_name(plan.gang)}"
             return Refused(reason="RecordUnreadable", message=f"{cannot_be_used(place, unusable)} {CORRECT}")
@@ -142,9 +142,9 @@ class Committer:
         try:
             return answered(wanted, await self._api.patch(path, rewrite(wanted)))
         except (Unreachable, Conflict) as lost:
-            return await self._landed(wanted) or Refused(reason=_reason(lost), message=lost.message)
+            return await self._landed(wanted) or Refused(reason=_reason(lost), message=lost.words)
         except ApiError as error:
-            return Refused(reason=error.reason or type(error).__name__, message=error.message)
+            return Refused(reason=error.reason or type(error).__name__, message=error.words)
 
     @property
     def signature(self) -> str:
@@ -165,7 +165,7 @@ class Committer:
             try:
                 return answered(wanted, await self._api.post(PLACEMENTS.path(wanted.namespace), body(wanted, plan.gang.owner)))
             except Unreachable as lost:
-                return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.message)
+                return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.words)
             except Conflict:
                 known = placement(await self._api.get(PLACEMENTS.path(wanted.namespace, record_name(plan.gang))))
                 if known.open and _same(known, wanted):

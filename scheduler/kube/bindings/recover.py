@@ -18,7 +18,7 @@ from scheduler.kube.bindings.commit import Committer
 from scheduler.kube.bindings.judge import Verdict, claim_key, judge
 from scheduler.kube.bindings.outcomes import Closed, Recovered, Refused, Released, Stuck
 from scheduler.kube.bindings.records import record_name, seats_of
-from scheduler.kube.bindings.release import drop, fence, give_up, resume
+from scheduler.kube.bindings.release import bound_as_recorded, drop, fence, give_up, resume
 from scheduler.kube.errors import ApiError
 from scheduler.state.assumed import Seating
 from scheduler.state.cache import ClusterCache
@@ -152,7 +152,7 @@ class Recovery:
         try:
             fresh = await fence(self._committer, raised, [*self._named(record).values(), *members])
         except ApiError as error:
-            return Stuck(record=raised, why=f"its members could not be read again: {error.message}")
+            return Stuck(record=raised, why=f"its members could not be read again: {error.words}")
         return raised, fresh
 
     async def _supersede(self, record: Record, gang: Gang, term: int) -> Recovered:
@@ -181,6 +181,8 @@ class Recovery:
             return fenced
         raised, fresh = fenced
         self._hold_landed(claim_key(record, gang), fresh)
+        if evict and all(bound_as_recorded(seat, fresh) for seat in raised.seats):
+            return await self._committer.forward(raised, fresh)  # what looked impossible has happened meanwhile
         return await (give_up(self._committer, raised, fresh, why) if evict else drop(self._committer, raised, why))
 
     async def _resume(self, record: Record, gang: Gang | None) -> Recovered:

@@ -18,6 +18,8 @@ from scheduler.kube.group import names
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.record import Record, RecordSeat
 
+_GIVING_UP: Final = "Being given up: "
+_NOT_YET: Final = ". Not yet: "
 MAKES_ANEW: Final[tuple[tuple[str, str], ...]] = (
     ("apps", "StatefulSet"),
     ("apps", "ReplicaSet"),
@@ -67,6 +69,12 @@ def bound_pods(record: Record, pods: Mapping[str, Pod]) -> list[Pod]:
     return [pod for pod in found if pod.node is not None and not pod.finished and not pod.terminating]
 
 
+def bound_as_recorded(seat: RecordSeat, pods: Mapping[str, Pod]) -> bool:
+    """Whether the pod of a seat lives on the node of that seat."""
+    pod = _of(seat, pods)
+    return pod is not None and pod.node == seat.node and not pod.finished and not pod.terminating
+
+
 def to_evict(record: Record, pods: Mapping[str, Pod]) -> list[Pod] | None:
     """Return the pods whose eviction makes the whole group anew, in order; None where some member would not come back.
 
@@ -85,7 +93,7 @@ async def give_up(committer: Committer, record: Record, pods: Mapping[str, Pod],
     """Release a group that was fenced; ``pods`` by name as they were read then."""
     bound = bound_pods(record, pods)
     if not bound:
-        return await _end(committer, record, why, f"Given up: {why}. No member is bound.")
+        return await _end(committer, record, why, f"Given up: {_open(why)}. No member is bound.")
     if to_evict(record, pods) is None:
         return await _end(committer, record, why, _incomplete(record, bound, why), stay=len(bound))
     named = [_with_uid(seat, pods) for seat in record.seats]
@@ -95,7 +103,7 @@ async def give_up(committer: Committer, record: Record, pods: Mapping[str, Pod],
         if isinstance(rewritten, Refused):
             return rewritten
         record = rewritten
-    record = await committer.settler.releasing(record, bound=len(bound), message=why)
+    record = await committer.settler.releasing(record, bound=len(bound), message=f"{_GIVING_UP}{_open(why)}.")
     if record.phase != "Releasing":
         return Stuck(record=record, why=f"{why}; the record could not be marked as Releasing")
     return await resume(committer, record, pods)
@@ -103,19 +111,19 @@ async def give_up(committer: Committer, record: Record, pods: Mapping[str, Pod],
 
 async def drop(committer: Committer, record: Record, why: str) -> Recovered:
     """Give a record up that was fenced, and leave its pods alone: they are gone, or another record has them."""
-    return await _end(committer, record, why, f"Given up: {why}. No pod was touched.")
+    return await _end(committer, record, why, f"Given up: {_open(why)}. No pod was touched.")
 
 
 async def resume(committer: Committer, record: Record, pods: Mapping[str, Pod]) -> Recovered:
     """Evict what is left of a group whose record says Releasing, and end the record."""
-    why = record.message.partition("; not yet: ")[0] or "it was being given up"
+    why = _open(record.message.partition(_NOT_YET)[0].removeprefix(_GIVING_UP)) or "it was being given up"
     going = to_evict(record, pods) or []
     for pod in going:
         if not committer.leading():
             return not_leading()
         refused = await committer.settler.evict(record.namespace, Ref(kind="Pod", name=pod.name, uid=pod.uid, api_version="v1"))
         if refused is not None:
-            told = f"{why}; not yet: {pod.name} could not be evicted: {refused}"
+            told = f"{_GIVING_UP}{why}{_NOT_YET}the pod {pod.name} could not be evicted: {_open(refused)}."
             record = await committer.settler.releasing(record, bound=len(bound_pods(record, pods)), message=told, refused=True)
             return Stuck(record=record, why=told)
     how = "Its pods were evicted" if going else "Its pods are going already"
@@ -131,6 +139,11 @@ async def _end(committer: Committer, record: Record, why: str, message: str, *, 
     return Released(record=released, why=message, stay=stay, evicted=evicted)
 
 
+def _open(text: str) -> str:
+    """Return a sentence without its full stop, to be put into another one."""
+    return text.rstrip(". ")
+
+
 def _of(seat: RecordSeat, pods: Mapping[str, Pod]) -> Pod | None:
     pod = pods.get(seat.pod)
     return pod if pod is not None and seat.uid in ("", pod.uid) else None
@@ -144,9 +157,11 @@ def _with_uid(seat: RecordSeat, pods: Mapping[str, Pod]) -> RecordSeat:
 
 
 def _incomplete(record: Record, bound: list[Pod], why: str) -> str:
+    count, total = len(bound), len(record.seats)
+    stay = "is bound and stays" if count == 1 else "are bound and stay"
     bare = [pod.name for pod in bound if not made_anew(pod)]
     more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
     return (
-        f"Given up: {why}. {len(bound)} of {len(record.seats)} members are bound and stay: no controller would make {', '.join(bare[:_SHOWN])}{more} "
+        f"Given up: {_open(why)}. {count} of {total} members {stay}: no controller would make {', '.join(bare[:_SHOWN])}{more} "
         "anew. Delete the bound members and create the whole group again, or create the missing ones: they are placed beside the bound ones."
     )

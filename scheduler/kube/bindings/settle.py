@@ -38,7 +38,7 @@ class Settler:
         """Write how many members are bound; with all of them the epoch is settled. Return the record as far as it is known afterwards."""
         total = len(record.seats)
         if bound == total:
-            message = f"All {total} members are bound."
+            message = f"All {total} members are bound." if total != 1 else "Its one member is bound."
             return await self._status(record, phase="Bound", bound=bound, settled=True, reason="AllBound", message=message)
         message = f"{bound} of {total} members are bound."
         return await self._status(record, phase="Committed", bound=bound, settled=False, reason="Binding", message=message)
@@ -100,9 +100,9 @@ class Settler:
         except (NotFound, Conflict):
             return None  # the pod with this UID is gone, which is all that was wanted
         except TooMany as error:
-            return f"a disruption budget forbids it for now: {error.message}"
+            return f"a disruption budget forbids it for now: {error.words}"
         except ApiError as error:
-            return error.message
+            return error.words
         return None
 
     async def _status(self, record: Record, *, phase: Phase, bound: int, settled: bool, reason: str, message: str) -> Record:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from scheduler.bench.worlds import Load
 from scheduler.kube.api import Resource
 from scheduler.kube.group import names
+from topology import FABRIC_TIERS
 
 Json = dict[str, Any]
 
@@ -18,8 +19,8 @@ PEER_GROUPS: Final = Resource(group="scheduling.k8s.io", version="v1alpha2", plu
 PEER: Final = "default-scheduler"
 NOBODY: Final = "coterie-bench-nobody"
 """A scheduler that does not exist: its pods are left to us."""
-RACK: Final = "fabric.topograph.run/tier-0"
-"""The node label that the generated clusters give a rack."""
+RACK: Final = FABRIC_TIERS[0]
+"""The node label of a rack in the clusters that are generated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from scheduler.kube.follow.watch import Watcher
 from scheduler.kube.follow.watched import WATCHED
 from scheduler.state.events import Put, Removed
 from tests.faults.history_etcd import Etcd
-from tests.faults.longrun import Run, Stage, playing
+from tests.faults.longrun import Run, Stage, playing, stage
 from tests.faults.proxy import Proxy, proxied
 from tests.faults.proxy_faults import Gate, Hold, Once, Stall
 from tests.faults.scenario_acts import act, make
@@ -21,11 +21,17 @@ from tests.faults.scenario_faults import Plan
 from tests.live.running import ensure_namespace, pod, remove_pod
 
 pytestmark = pytest.mark.live
-pytest_plugins = ("tests.faults.history_fixture",)
 
 PLACE = "faults-watch"
 PODS = f"/api/v1/namespaces/{PLACE}/pods"
 ROWS = [row for row in WATCHED if row.source == "pods"]
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Stage]:
+    """Start a control plane for these tests alone: after a full etcd its controllers are of no use to others for a while."""
+    with stage() as started:
+        yield started
 
 
 @contextlib.contextmanager
@@ -35,8 +41,8 @@ def quiet(on: Stage, seed: int) -> Iterator[Run]:
         yield run
 
 
-def test_an_api_server_that_is_restarted_under_load_costs_no_gang(theatre: Stage) -> None:
-    with quiet(theatre, 101) as run:
+def test_an_api_server_that_is_restarted_under_load_costs_no_gang(house: Stage) -> None:
+    with quiet(house, 101) as run:
         for _ in range(40):
             act(run.scenario)
         run.restart()
@@ -46,9 +52,9 @@ def test_an_api_server_that_is_restarted_under_load_costs_no_gang(theatre: Stage
     assert outcome.counts["binds judged"] >= 20
 
 
-def test_a_full_etcd_is_told_and_the_gang_is_bound_when_it_can_be_written_again(theatre: Stage) -> None:
+def test_a_full_etcd_is_told_and_the_gang_is_bound_when_it_can_be_written_again(house: Stage) -> None:
     gate = Gate()
-    with quiet(theatre, 102) as run:
+    with quiet(house, 102) as run:
         run.proxy.rules.append(Once(lambda call: call.kind == "record create", Hold(before=gate)))
         make(run.scenario, 4, 1)
         gate.await_call()
@@ -136,40 +142,40 @@ async def following(on: Stage, *names: str, idle: float = 90.0) -> AsyncIterator
                 found.remove(*(each["metadata"]["name"] for each in admin.items(PODS)))
 
 
-async def test_deletions_that_a_watch_missed_are_told_when_the_server_has_forgotten_them(theatre: Stage) -> None:
-    async with following(theatre, "a", "b", "c", "d", "e") as follower:
+async def test_deletions_that_a_watch_missed_are_told_when_the_server_has_forgotten_them(house: Stage) -> None:
+    async with following(house, "a", "b", "c", "d", "e") as follower:
         await follower.until("a", "b", "c", "d", "e")
         follower.proxy.hush("follower")
         follower.remove("a", "c", "d")
         follower.make("f")
-        Etcd(theatre.control_plane.etcd_url).compact()
-        await asyncio.to_thread(theatre.control_plane.stop_api_server)
-        await asyncio.to_thread(theatre.control_plane.start_api_server)
+        Etcd(house.control_plane.etcd_url).compact()
+        await asyncio.to_thread(house.control_plane.stop_api_server)
+        await asyncio.to_thread(house.control_plane.start_api_server)
         follower.proxy.heal("follower")
         await follower.until("b", "e", "f", seconds=60)
         assert follower.lists == 2, "the version to resume at is gone: 410, and everything is listed anew"
 
 
-async def test_a_list_that_grows_too_old_between_two_pages_is_begun_anew(theatre: Stage) -> None:
+async def test_a_list_that_grows_too_old_between_two_pages_is_begun_anew(house: Stage) -> None:
     gate = Gate()
-    async with following(theatre, "a", "b", "c", "d", "e") as follower:
+    async with following(house, "a", "b", "c", "d", "e") as follower:
         follower.proxy.rules.append(Once(lambda call: "continue" in call.query, Hold(before=gate)))
         await asyncio.to_thread(gate.await_call)
         follower.remove("a")
         follower.make("f", "g")
         # What the server has in memory would do for the next page: it must forget that too.
-        Etcd(theatre.control_plane.etcd_url).compact()
-        await asyncio.to_thread(theatre.control_plane.stop_api_server)
-        await asyncio.to_thread(theatre.control_plane.start_api_server)
+        Etcd(house.control_plane.etcd_url).compact()
+        await asyncio.to_thread(house.control_plane.stop_api_server)
+        await asyncio.to_thread(house.control_plane.start_api_server)
         gate.open()
         await follower.until("b", "c", "d", "e", "f", "g")
         assert 410 in [entry.status for entry in follower.proxy.log], follower.proxy.text()
 
 
-async def test_a_watch_that_stalls_in_silence_is_noticed_and_begun_anew(theatre: Stage) -> None:
-    async with following(theatre, "a", idle=3.0) as follower:
+async def test_a_watch_that_stalls_in_silence_is_noticed_and_begun_anew(house: Stage) -> None:
+    async with following(house, "a", idle=3.0) as follower:
         await follower.until("a")
-        await asyncio.to_thread(theatre.control_plane.admin.wait, lambda: follower.proxy.streams("follower", "pods"), what="the watch is open")
+        await asyncio.to_thread(house.control_plane.admin.wait, lambda: follower.proxy.streams("follower", "pods"), what="the watch is open")
         watches = follower.watcher.health["pods"].watches
         assert follower.proxy.disturb("follower", "pods", Stall()) == 1
         follower.make("b")

@@ -70,7 +70,7 @@ def wishes(snapshot: Snapshot, gang: Gang) -> Wishes:
         if not wish.carried:
             advice.append(_unknown(topology, gang, level))
         found[wish.key] = replace(wish, weight=weight + (found[wish.key].weight if wish.key in found else 0))
-    for level in _required(demand):
+    for level in required_levels(demand):
         wish = _wish(topology, level)
         found[wish.key] = replace(found.get(wish.key, wish), required=True)
     nvlink = topology.resolve(NVLINK)
@@ -99,7 +99,8 @@ def _weights(topology: Topology, demand: Demand) -> Iterable[tuple[str, int]]:
     return rows
 
 
-def _required(demand: Demand) -> list[str]:
+def required_levels(demand: Demand) -> list[str]:
+    """Return the levels, as written, that must each hold the whole gang in one domain."""
     return [*([demand.required] if demand.required else []), *([NVLINK] if demand.nvlink == "required" else [])]
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from scheduler.decide import matching
 from scheduler.decide.arrays import roles
-from scheduler.decide.demand import NVLINK
+from scheduler.decide.demand import required_levels
 from scheduler.decide.filters import Seen, judge
 from scheduler.state import overlay
 from scheduler.state.gang import Gang
@@ -62,8 +62,7 @@ def need_of(gang: Gang) -> Need:
         for name, amount in shape.requests.items():
             if name != PODS:
                 total[name] = total.get(name, 0) + amount * count
-    demand = gang.demand
-    levels = (demand.required, NVLINK if demand.nvlink == "required" else None, *(segment.required for segment in demand.segments))
+    levels = (*required_levels(gang.demand), *(segment.required for segment in gang.demand.segments))
     return Need(
         shapes=shapes,
         counts=counts,

@@ -11,12 +11,12 @@ import numpy as np
 from scheduler.decide import usage
 from scheduler.decide.arrays import LEADER, Checks, roles
 from scheduler.decide.counting import LARGEST, Ground, Ints, Role, capacity, core, frontier, order_of
+from scheduler.decide.demand import required_levels
 from scheduler.state.gang import Gang
 from scheduler.state.objects import Shape
 from scheduler.state.resources import PODS
 from scheduler.state.snapshot import Snapshot
 
-NVLINK: Final = "nvlink"
 _COUNTED: Final = 64
 """Most combinations of role counts that `most` counts: beyond that a search is quicker."""
 CLUSTER: Final = "cluster"
@@ -88,7 +88,7 @@ def _asked(shape: Shape, name: str) -> int:
 
 def _with_groups(snapshot: Snapshot, gang: Gang, ground: Ground) -> Survey:
     topology = snapshot.topology
-    wanted = [*([gang.demand.required] if gang.demand.required else []), *([NVLINK] if gang.demand.nvlink == "required" else [])]
+    wanted = required_levels(gang.demand)
     levels = [topology.resolve(level) for level in wanted]
     unknown = next((w for w, level in zip(wanted, levels, strict=True) if level is None), None)
     known = list({level.key: level for level in levels if level is not None}.values())

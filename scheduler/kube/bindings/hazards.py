@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from scheduler.decide import filters, matching
+from scheduler.decide.demand import required_levels
 from scheduler.decide.filters import Seen
 from scheduler.state.assumed import Seating
 from scheduler.state.gang import Demand, Gang
@@ -18,7 +19,6 @@ from scheduler.state.record import Record, RecordSeat
 from scheduler.state.resources import NOTHING, Resources
 from scheduler.state.snapshot import Snapshot
 
-NVLINK: Final = "nvlink"
 _ROOM: Final = "NodeResourcesFit"
 _CORDON: Final = "NodeUnschedulable"
 
@@ -95,7 +95,7 @@ def _apart(record: Record, demand: Demand, open_pods: set[str], snapshot: Snapsh
 
 
 def _required(demand: Demand) -> list[str]:
-    levels = [demand.required, *(layer.required for layer in demand.segments), NVLINK if demand.nvlink == "required" else None]
+    levels = (*required_levels(demand), *(layer.required for layer in demand.segments))
     return list(dict.fromkeys(level for level in levels if level))
 
 

@@ -142,9 +142,8 @@ class Carrier:
             self.tended(due.get(key), outcome)
 
         try:
-            others = self._cache.records.keys() - records.keys()
             gangs = [gang for gang in due.values() if gang is not None]
-            return await self._recovery.tend(gangs, busy=others, turned_away=away, denied=self._words(records.values()), heard=heard)
+            return await self._recovery.tend(gangs, due=records, turned_away=away, denied=self._words(records.values()), heard=heard)
         finally:
             self._held -= left  # not those that were heard of: somebody else may be working on them by now
             self._feed.wake.set()
@@ -251,7 +250,7 @@ class Carrier:
 
     def _give_back(self, gang: GangKey, key: RecordKey, outcome: Outcome) -> None:
         """Give seats back whose record somebody else has settled meanwhile: nobody would judge it again."""
-        record = self._cache.records.get(key)
+        record = self._cache.record(*key)
         if isinstance(outcome, Partly) and outcome.record is not None and (record is None or not record.open):
             self._cache.forget(gang)
 

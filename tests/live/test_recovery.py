@@ -21,9 +21,9 @@ pytest_plugins = ("tests.deploy.fixture", "tests.live.edge_fixture")
 
 async def recover(scene: Scene, *nodes: str) -> dict[str, Recovered]:
     """Do what the records of this test need; missing members go to ``nodes``, or nowhere when none is given."""
-    busy = [key for key in scene.follower.cache.records if key[0] != scene.place]
+    due = [key for key in scene.follower.cache.records if key[0] == scene.place]
     recovery = Recovery(scene.committer, scene.follower.cache, replanner(*nodes), clock=lambda: 1e9)
-    return await recovery.tend(scene.follower.gangs(scene.place), busy=busy)
+    return await recovery.tend(scene.follower.gangs(scene.place), due=due)
 
 
 async def test_after_a_crash_between_record_and_binds_the_next_leader_binds_as_recorded(scene: Scene) -> None:

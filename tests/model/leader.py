@@ -139,7 +139,7 @@ class Leader:
         due = {key for key, r in wanting.items() if self._look(r) not in self._looked}
         self._waits.clear()
         before = {key: (self._nodes, self._seen_pods()) for key in due}
-        done = await self._recovery.tend(gangs, busy=self._cache.records.keys() - due, turned_away=frozenset(self._away), heard=self._heard)
+        done = await self._recovery.tend(gangs, due=due, turned_away=frozenset(self._away), heard=self._heard)
         assert len(done) <= len(due)
         now = {self._look(r) for r in self._cache.records.values()}
         stuck = {_look(r, *before[key], late=self._late) for key, r in self._cache.records.items() if key in due & self._waits and r.open}

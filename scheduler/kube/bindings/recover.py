@@ -54,12 +54,12 @@ class Recovery:
         self,
         gangs: Iterable[Gang],
         *,
-        busy: Iterable[Key] = (),
+        due: Collection[Key] | None = None,
         turned_away: Collection[str] = (),
         denied: Mapping[Key, Mapping[str, str]] = _NOBODY,
         heard: Heard | None = None,
     ) -> dict[str, Recovered]:
-        """Do what every record needs; ``gangs`` are all gangs of the cache's world, ``busy`` records that a commit is working on.
+        """Do what these records need, all without ``due``; ``gangs`` are those that they belong to.
 
         ``turned_away``: UIDs of pods that a kubelet refused; ``denied``: pods of records whose bind the API server refused for good, and its words.
         Return what was done, by ``namespace/name`` of the record; ``heard`` is told of each record as soon as it is done with, None where nothing was
@@ -67,7 +67,7 @@ class Recovery:
         """
         term = self._committer.term
         by_record = {(gang.namespace, record_name(gang)): gang for gang in gangs}
-        verdicts = self._judged(by_record, frozenset(busy), turned_away, denied)
+        verdicts = self._judged(by_record, due, turned_away, denied)
         tell = heard or (lambda _, __: None)
         done: dict[str, Recovered] = {}
 
@@ -93,12 +93,12 @@ class Recovery:
         return done
 
     def _judged(
-        self, gangs: Mapping[Key, Gang], passed: frozenset[Key], turned_away: Collection[str], denied: Mapping[Key, Mapping[str, str]]
+        self, gangs: Mapping[Key, Gang], due: Collection[Key] | None, turned_away: Collection[str], denied: Mapping[Key, Mapping[str, str]]
     ) -> list[Verdict]:
         """Judge each record on what the records before it left over, oldest first, and count its seats as taken until it is given up."""
-        records = sorted(self._cache.records.items(), key=lambda item: (item[1].created, item[0]))
-        mine = [(key, record) for key, record in records if key not in passed]
-        rivals = _rivals(record for _, record in records)
+        known = self._cache.records if due is None else {key: record for key in due if (record := self._cache.record(*key)) is not None}
+        mine = sorted(known.items(), key=_age)
+        rivals = _rivals(record for _, record in sorted(self._cache.unsettled.items(), key=_age))
         for key, record in mine:
             if record.open:
                 self._cache.forget(claim_key(record, gangs.get(key)))
@@ -203,6 +203,12 @@ class Recovery:
         """Return the pods that the record names and that the cache knows, by name."""
         found = ((seat, self._cache.pod_named(record.namespace, seat.pod)) for seat in record.seats)
         return {seat.pod: pod for seat, pod in found if pod is not None and seat.uid in ("", pod.uid)}
+
+
+def _age(item: tuple[Key, Record]) -> tuple[float, Key]:
+    """Put older records first."""
+    key, record = item
+    return record.created, key
 
 
 def _rivals(records: Iterable[Record]) -> dict[str, str]:

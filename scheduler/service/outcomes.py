@@ -10,7 +10,8 @@ from math import inf
 from typing import Final
 
 from scheduler.kube.bindings.commit import Bound, Committed, Outcome, Partly, Refused
-from scheduler.kube.bindings.outcomes import Recovered, Stuck
+from scheduler.kube.bindings.outcomes import Recovered
+from scheduler.kube.bindings.unusable import UNREADABLE
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Look
 from scheduler.service.carrying import Carrier
@@ -18,6 +19,7 @@ from scheduler.service.deciding import Answer
 from scheduler.service.feed import Feed
 from scheduler.service.memory import Memory
 from scheduler.service.questions import Question, gained
+from scheduler.service.record_words import waits_for_eviction
 from scheduler.service.telling import Teller
 from scheduler.service.window import Windows
 from scheduler.state.cache import ClusterCache
@@ -27,7 +29,6 @@ from scheduler.state.plan import Decision, Placed, Plan, Unplaced
 
 logger = logging.getLogger(__name__)
 
-UNREADABLE: Final = "RecordUnreadable"
 _COMMIT_FAILED: Final = "CommitFailed"
 _PASSING: Final = ("AlreadyExists", "Conflict", "NotLeading", "RecordOpen")
 """Refusals that say that somebody else, or our own watch, is at another point: the next try sees what they saw."""
@@ -54,7 +55,7 @@ class Outcomes:
 
     def tended(self, gang: Gang | None, outcome: Recovered | None) -> None:
         """Tell the members without a node that their group cannot be given up yet."""
-        if gang is not None and isinstance(outcome, Stuck) and outcome.record.phase == "Releasing":
+        if gang is not None and waits_for_eviction(outcome):
             self.memory.attempts.held_up(gang.key, outcome.why, code="EvictionRefused")
             self.teller.wanted.set()
 

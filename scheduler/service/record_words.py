@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from scheduler.kube.api import PLACEMENTS
 from scheduler.kube.bindings.commit import Bound, Committed, Partly, Refused
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 def told(outcome: Recovered) -> Iterator[EventSaid]:
     """Say on the record, and on the PodGroup that made the gang, that a group was given up or cannot be."""
-    if not isinstance(outcome, Released) and not (isinstance(outcome, Stuck) and _budget(outcome)):
+    if not (isinstance(outcome, Released) or waits_for_eviction(outcome)):
         return
     record, gang = outcome.record, outcome.record.gang
     about = [Ref(kind="Placement", name=record.name, uid=record.uid, api_version=PLACEMENTS.api_version)]
@@ -40,10 +41,10 @@ def log(name: str, outcome: Recovered) -> None:
     else:
         fields |= {"why": getattr(outcome, "why", "")}
     half = isinstance(outcome, Released) and outcome.stay > 0
-    level = logging.WARNING if half or _budget(outcome) else logging.INFO
+    level = logging.WARNING if half or waits_for_eviction(outcome) else logging.INFO
     logger.log(level, "record %s: %s", name, type(outcome).__name__, extra={"fields": fields})
 
 
-def _budget(outcome: Recovered) -> bool:
-    """Whether a group that is being given up waits for a disruption budget."""
+def waits_for_eviction(outcome: Recovered | None) -> TypeGuard[Stuck]:
+    """Whether a group that is being given up could not be evicted yet, mostly because of a disruption budget."""
     return isinstance(outcome, Stuck) and outcome.record.phase == "Releasing"

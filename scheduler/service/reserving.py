@@ -11,11 +11,11 @@ import logging
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Final
 
 from scheduler.decide.queue import ahead, position
 from scheduler.decide.reserve import Reserved, held, possible
+from scheduler.kube.bindings.records import timestamp
 from scheduler.metrics import Metrics
 from scheduler.service.attempts import Attempts, Look
 from scheduler.state.cache import ClusterCache
@@ -247,7 +247,7 @@ def _name(gang: Gang) -> str:
 def _own(reserved: Reserved, since: float) -> str:
     count = len(reserved.ending)
     ends = f"when {count:,} pod{'' if count == 1 else 's'} there {'has' if count == 1 else 'have'} ended it fits"
-    return f"Room is reserved for it on {_nodes(reserved)} since {_moment(since)}: {ends}."
+    return f"Room is reserved for it on {_nodes(reserved)} since {timestamp(since)}: {ends}."
 
 
 def _against(one: _Kept, pods: Sequence[Pod]) -> str:
@@ -257,14 +257,10 @@ def _against(one: _Kept, pods: Sequence[Pod]) -> str:
     gpus = sum(pod.used.amount(GPU) for pod in pods)
     amount = f"{written(GPU, gpus)} GPU{'' if gpus == 1 else 's'}" if gpus else "Room"
     verb = "is" if gpus == 1 or not gpus else "are"
-    return f"{amount} on {_nodes(one.reserved)} {verb} reserved for gang {_name(one.reserved.gang)} since {_moment(one.since)}."
+    return f"{amount} on {_nodes(one.reserved)} {verb} reserved for gang {_name(one.reserved.gang)} since {timestamp(one.since)}."
 
 
 def _nodes(reserved: Reserved) -> str:
     names = [str(name) for name in reserved.needed]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
-
-
-def _moment(since: float) -> str:
-    return datetime.fromtimestamp(since, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -23,7 +23,7 @@ from scheduler.kube.bindings.outcomes import Bound, Committed, Outcome, Partly, 
 from scheduler.kube.bindings.pace import Pace
 from scheduler.kube.bindings.records import MOST_SEATS, answered, body, new_record, placement, record_name, rewrite, seats_of
 from scheduler.kube.bindings.settle import Settler
-from scheduler.kube.bindings.unusable import CORRECT, cannot_be_used
+from scheduler.kube.bindings.unusable import CORRECT, UNREADABLE, cannot_be_used
 from scheduler.kube.errors import ApiError, Conflict, Unreachable
 from scheduler.state.objects import Pod
 from scheduler.state.plan import Placed
@@ -93,10 +93,10 @@ class Committer:
         try:
             record = await self._write(plan, seats, known)
         except ApiError as error:
-            return Refused(reason=error.reason or type(error).__name__, message=error.words)
+            return _refused(error)
         except BadInput as unusable:
             place = f"{plan.gang.namespace}/{record_name(plan.gang)}"
-            return Refused(reason="RecordUnreadable", message=f"{cannot_be_used(place, unusable)} {CORRECT}")
+            return Refused(reason=UNREADABLE, message=f"{cannot_be_used(place, unusable)} {CORRECT}")
         if isinstance(record, Refused):
             return record
         if not still():
@@ -142,9 +142,9 @@ class Committer:
         try:
             return answered(wanted, await self._api.patch(path, rewrite(wanted)))
         except (Unreachable, Conflict) as lost:
-            return await self._landed(wanted) or Refused(reason=_reason(lost), message=lost.words)
+            return await self._landed(wanted) or _refused(lost)
         except ApiError as error:
-            return Refused(reason=error.reason or type(error).__name__, message=error.words)
+            return _refused(error)
 
     @property
     def signature(self) -> str:
@@ -165,7 +165,7 @@ class Committer:
             try:
                 return answered(wanted, await self._api.post(PLACEMENTS.path(wanted.namespace), body(wanted, plan.gang.owner)))
             except Unreachable as lost:
-                return await self._landed(wanted) or Refused(reason="Unreachable", message=lost.words)
+                return await self._landed(wanted) or _refused(lost)
             except Conflict:
                 known = placement(await self._api.get(PLACEMENTS.path(wanted.namespace, record_name(plan.gang))))
                 if known.open and _same(known, wanted):
@@ -235,5 +235,7 @@ def _same(found: Record, wanted: Record) -> bool:
     return (found.epoch, found.seats, found.written_by) == (wanted.epoch, wanted.seats, wanted.written_by)
 
 
-def _reason(error: ApiError) -> str:
-    return "Unreachable" if isinstance(error, Unreachable) else error.reason or type(error).__name__
+def _refused(error: ApiError) -> Refused:
+    """Say that nothing was written: by the server's word for it, but a write whose answer is not known is Unreachable, whatever the server said."""
+    reason = "Unreachable" if isinstance(error, Unreachable) else error.reason or type(error).__name__
+    return Refused(reason=reason, message=error.words)

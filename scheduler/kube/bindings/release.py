@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from scheduler.kube.bindings.commit import Committer, not_leading
 from scheduler.kube.bindings.outcomes import Recovered, Refused, Released, Stuck
 from scheduler.kube.errors import Conflict, NotFound
 from scheduler.kube.group import names
+from scheduler.kube.group.groups import living
 from scheduler.state.objects import Pod, Ref
 from scheduler.state.record import Record, RecordSeat
 
@@ -66,13 +68,13 @@ def bound_pods(record: Record, pods: Mapping[str, Pod]) -> list[Pod]:
     """Return the record's pods that are bound and living, wherever they are, in order of rank and name."""
     seats = sorted(record.seats, key=lambda seat: (seat.rank, seat.pod))
     found = [pod for seat in seats if (pod := _of(seat, pods)) is not None]
-    return [pod for pod in found if pod.node is not None and not pod.finished and not pod.terminating]
+    return [pod for pod in found if pod.node is not None and living(pod)]
 
 
 def bound_as_recorded(seat: RecordSeat, pods: Mapping[str, Pod]) -> bool:
     """Whether the pod of a seat lives on the node of that seat."""
     pod = _of(seat, pods)
-    return pod is not None and pod.node == seat.node and not pod.finished and not pod.terminating
+    return pod is not None and pod.node == seat.node and living(pod)
 
 
 def to_evict(record: Record, pods: Mapping[str, Pod]) -> list[Pod] | None:
@@ -153,7 +155,7 @@ def _with_uid(seat: RecordSeat, pods: Mapping[str, Pod]) -> RecordSeat:
     pod = pods.get(seat.pod)
     if seat.uid or pod is None or pod.node is None:
         return seat
-    return RecordSeat(pod=seat.pod, uid=pod.uid, node=seat.node, rank=seat.rank, domains=seat.domains)
+    return replace(seat, uid=pod.uid)
 
 
 def _incomplete(record: Record, bound: list[Pod], why: str) -> str:

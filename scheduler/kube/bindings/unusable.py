@@ -6,6 +6,8 @@ from typing import Final
 
 from scheduler.state.problems import BadInput
 
+UNREADABLE: Final = "RecordUnreadable"
+"""The reason for it, a row of REASONS."""
 ORIGIN: Final = "It was edited, or written by a newer version of Coterie."
 CORRECT: Final = "Correct or delete the Placement; until then the gang is not bound."
 

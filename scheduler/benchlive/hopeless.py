@@ -19,7 +19,7 @@ GANGS: Final = 500
 GANG: Final = Load(pods=2, gpus=8)
 CPU_PERCENT: Final = 5.0
 WINDOW_SECONDS: Final = 13.0
-"""Of a run: five of them are longer than the minute after which every gang is decided again for safety."""
+"""Of a run: five of them are longer than a minute, so that work that comes once in a while is in the mean."""
 EVERY_SECONDS: Final = 1.0
 
 

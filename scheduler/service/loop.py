@@ -16,6 +16,7 @@ from math import inf
 from typing import Final
 
 from scheduler.decide.queue import ordered
+from scheduler.kube.bindings.judge import claim_key
 from scheduler.kube.group.grouping import gangs
 from scheduler.kube.group.groups import Grouping
 from scheduler.metrics import Metrics
@@ -264,7 +265,7 @@ class Loop:
         """Give back seats of gangs that are gone, and of records that are settled; open records claim their seats anew."""
         gone = self._cache.assuming - self._keys - self._carrier.busy if self._cache.assuming else frozenset()
         if gone:
-            gone -= {GangKey(f"record:{record.key}") for record in self._carrier.open_records()}
+            gone -= {claim_key(record, None) for record in self._carrier.open_records()}
         for key in gone:
             self._outcomes.give_back(key)
 

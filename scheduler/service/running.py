@@ -133,10 +133,14 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joi
             return (await decider.decide(gang, without=loop.shunned(gang))).plan
 
     carrier = Carrier(Committer(api, election, in_flight=config.binds_in_flight), cache, feed, replan, metrics, clock=ticks)
-    served = frozenset(config.namespaces)
+    chosen = frozenset(config.namespaces)
+
+    def served(namespace: str) -> bool:
+        return not chosen or namespace in chosen
+
     outbox = Outbox(api, instance=who.name, quiet=carrier.quiet)
     carrier.tell = outbox.tell
-    teller = Teller(outbox, attempts, metrics, served=lambda namespace: not served or namespace in served)
+    teller = Teller(outbox, attempts, metrics, served=served)
     loop = Loop(
         cache=cache,
         feed=feed,
@@ -146,7 +150,7 @@ def assemble(api: Api, config: Config, who: Identity, solver: Solver, joint: Joi
         carrier=carrier,
         teller=teller,
         metrics=metrics,
-        served=lambda namespace: not served or namespace in served,
+        served=served,
         clock=ticks,
     )
     server = Server(api, watcher, metrics, turned=lambda: loop.turned, leaderless=lambda: "" if election.held() else election.trouble, clock=ticks)

@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from scheduler.kube.parse import wire
 from scheduler.replay import read
 from scheduler.state.resources import NOTHING, Resources
 from tests.controlplane.admin import Admin, ApiError, Object
-from tests.controlplane.nodes import GPU, TIER_0, add_nodes
+from tests.controlplane.nodes import GPU, TIER_0, add_nodes, remove_nodes
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 COMMAND = [sys.executable, "-m", "scheduler"]
@@ -148,6 +148,18 @@ def sweep(admin: Admin, nodes: Collection[str] = ()) -> None:
     for found in admin.items("/apis/leaderworkerset.x-k8s.io/v1/leaderworkersets"):
         admin.delete(f"{SETS.format(found['metadata']['namespace'])}/{found['metadata']['name']}", missing_ok=True)
     admin.wait(gone, 60, interval=0.2, what="the nodes are empty")
+
+
+@contextlib.contextmanager
+def alone(admin: Admin, wanted: Iterable[Object]) -> Iterator[list[str]]:
+    """Have these nodes and no others while the block runs; what a test that failed has left behind is removed first. Gives their names."""
+    others = [node["metadata"]["name"] for node in admin.items("/api/v1/nodes")]
+    sweep(admin, others)
+    remove_nodes(admin, others)
+    names = add_nodes(admin, wanted)
+    yield names
+    sweep(admin, names)
+    remove_nodes(admin, names)
 
 
 def ours(obj: Object) -> bool:

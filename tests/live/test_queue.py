@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.admin import Admin
-from tests.controlplane.nodes import TIER_0, add_nodes, gpu_node, remove_nodes
+from tests.controlplane.nodes import TIER_0, gpu_node
 from tests.controlplane.stack import ControlPlane
-from tests.live.running import GROUPS, apply, condition, pod, pod_group, pods, remove_pod, running, seats, sweep
+from tests.live.running import GROUPS, alone, apply, condition, pod, pod_group, pods, remove_pod, running, seats
 
 pytestmark = pytest.mark.live
 pytest_plugins = ("tests.deploy.fixture", "tests.live.main_fixture")
@@ -17,14 +17,8 @@ pytest_plugins = ("tests.deploy.fixture", "tests.live.main_fixture")
 
 @pytest.fixture
 def nodes(control_plane: ControlPlane) -> Iterator[list[str]]:
-    admin = control_plane.admin
-    others = [node["metadata"]["name"] for node in admin.items("/api/v1/nodes")]  # left behind by a test that failed
-    sweep(admin, others)
-    remove_nodes(admin, others)
-    names = add_nodes(admin, [gpu_node(f"queue-{number}", labels={TIER_0: "queue"}) for number in range(3)])
-    yield names
-    sweep(admin, names)
-    remove_nodes(admin, names)
+    with alone(control_plane.admin, [gpu_node(f"queue-{number}", labels={TIER_0: "queue"}) for number in range(3)]) as names:
+        yield names
 
 
 def message(admin: Admin, namespace: str, name: str) -> str:

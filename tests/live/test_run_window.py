@@ -9,9 +9,9 @@ import pytest
 from scheduler import plan
 from scheduler.kube.follow.dump import dump_cluster
 from tests.controlplane.admin import Admin, Object
-from tests.controlplane.nodes import TIER_0, TIER_1, ZONE, add_nodes, gpu_node, remove_nodes
+from tests.controlplane.nodes import TIER_0, TIER_1, ZONE, gpu_node
 from tests.controlplane.stack import ControlPlane
-from tests.live.running import GROUPS, apply, bound, pod, pod_group, rack_of, running, sweep
+from tests.live.running import GROUPS, alone, apply, bound, pod, pod_group, rack_of, running
 
 pytestmark = pytest.mark.live
 pytest_plugins = ("tests.deploy.fixture", "tests.live.main_fixture")
@@ -22,19 +22,13 @@ RACKS = {"full": 3, "left": 2, "right": 2}
 
 @pytest.fixture
 def nodes(control_plane: ControlPlane) -> Iterator[list[str]]:
-    admin = control_plane.admin
-    others = [node["metadata"]["name"] for node in admin.items("/api/v1/nodes")]  # left behind by a test that failed
-    sweep(admin, others)
-    remove_nodes(admin, others)
     made = [
         gpu_node(f"window-{rack}-{number}", labels={ZONE: "zone-a", TIER_1: "window", TIER_0: f"window-{rack}"})
         for rack, count in RACKS.items()
         for number in range(count)
     ]
-    names = add_nodes(admin, made)
-    yield names
-    sweep(admin, names)
-    remove_nodes(admin, names)
+    with alone(control_plane.admin, made) as names:
+        yield names
 
 
 def trio(name: str, **spec: object) -> list[Object]:

@@ -70,6 +70,14 @@ class World:
         self.memory.put(f"{RECORDS}/{record.name}", raw)
         self.sync()
 
+    def turn_away(self) -> None:
+        """Let the kubelet refuse the second pod, and its controller make it anew."""
+        pod = self.cache.pod_named("ai", "train-1")
+        assert pod is not None
+        self.feed.turned_away.append(replace(pod, phase="Failed", reason="OutOfcpu"))
+        self.memory.pod("train-1", uid="uid-anew", owner="StatefulSet")
+        self.sync()
+
     def sync(self, **changes: object) -> None:
         """Let the cache know everything; ``changes`` of the last node."""
         self.memory.tell(self.cache, *NODES[:2], replace(NODES[2], **changes))  # type: ignore[arg-type] # fields of a node
@@ -184,11 +192,7 @@ async def test_a_gang_that_a_kubelet_refused_is_not_decided_before_it_is_given_u
         found = world.memory.objects[f"{PODS}/train-{number}"]
         world.memory.put(f"{PODS}/train-{number}", {**found, "spec": {**found["spec"], "nodeName": f"n{number}"}})
     world.sync()
-    pod = world.cache.pod_named("ai", "train-1")
-    assert pod is not None
-    world.feed.turned_away.append(replace(pod, phase="Failed", reason="OutOfcpu"))
-    world.memory.pod("train-1", uid="uid-anew", owner="StatefulSet")
-    world.sync()
+    world.turn_away()
     assert len(world.due()) == 1
     assert world.carrier.occupied(world.gang())
     await world.tend()
@@ -206,11 +210,7 @@ async def test_a_group_that_a_budget_keeps_from_being_given_up_is_told_to_its_ga
     found = world.memory.objects[f"{PODS}/train-0"]
     world.memory.put(f"{PODS}/train-0", {**found, "spec": {**found["spec"], "nodeName": "n0"}})
     world.sync()
-    pod = world.cache.pod_named("ai", "train-1")
-    assert pod is not None
-    world.feed.turned_away.append(replace(pod, phase="Failed", reason="OutOfcpu"))
-    world.memory.pod("train-1", uid="uid-anew", owner="StatefulSet")
-    world.sync()
+    world.turn_away()
     world.memory.before = refuses("POST", "train-0/eviction", TooMany("POST /x: no", status=429, words="The disruption budget train needs 2."))
     heard: list[tuple[str, str]] = []
     world.carrier.tended = lambda gang, outcome: heard.append((gang.name if gang else "", getattr(outcome, "why", "")))

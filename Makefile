@@ -60,7 +60,7 @@ check: $(DEV)  ## lint, types, import contracts, generated files, examples of th
 	@$(BIN)/python -m pytest -q tests/docs
 
 .PHONY: faults
-faults: build-controlplane  ## 10,000 faults and 600 kills against a running scheduler, every step checked; an hour at most
+faults: build-controlplane  ## 10,000 faults and 600 kills against a running scheduler, every step checked; long
 	@$(BIN)/python -m tests.faults
 
 .PHONY: bench

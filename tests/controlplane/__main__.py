@@ -12,6 +12,8 @@ from tests.controlplane import ControlPlane, build
 from tests.controlplane.nodes import GPU, add_nodes, racks
 from tests.controlplane.processes import StartError
 
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the two commands."""
@@ -42,11 +44,12 @@ def _up(rack_count: int, nodes_per_rack: int, *, kube_scheduler: bool) -> None:
         names = add_nodes(control_plane.admin, racks(racks=rack_count, nodes=nodes_per_rack), timeout=120)
         if kube_scheduler:
             control_plane.start_kube_scheduler()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # one that comes before the wait is not lost: it ends the wait at once
         _print(f"# {len(names)} nodes with 8 {GPU} each, in {rack_count} racks; logs in {control_plane.logs}")
         _print(f"# kubectl of this cluster: export PATH={shlex.quote(str(control_plane.kubectl.parent))}:$PATH")
         _print(f"export KUBECONFIG={shlex.quote(str(control_plane.kubeconfig))}")
         _print("# Ctrl-C ends it")
-        signal.pause()
+        signal.sigwait(_ENDS)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -122,12 +122,15 @@ def test_kubectl_of_the_same_version_sees_the_racks(control_plane: ControlPlane,
 def test_nothing_is_left_however_the_end_comes(end: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.controlplane", "up", "--racks", "1", "--nodes", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as person:
-        assert person.stdout is not None
-        kubeconfig = next(line.split("=", 1)[1].strip() for line in person.stdout if line.startswith("export KUBECONFIG="))
-        folder = Path(kubeconfig).parent
-        started = processes_that_mention(folder)
-        person.send_signal(end)
-        person.wait(timeout=30)
+        try:
+            assert person.stdout is not None
+            kubeconfig = next(line.split("=", 1)[1].strip() for line in person.stdout if line.startswith("export KUBECONFIG="))
+            folder = Path(kubeconfig).parent
+            started = processes_that_mention(folder)
+            person.send_signal(end)
+            person.wait(timeout=30)
+        finally:
+            person.kill()  # where it did not end, the test fails instead of waiting for ever
     assert len(started) >= 5
     deadline = Admin("", "", "")  # only for its patience
     deadline.wait(lambda: not processes_that_mention(folder) and not folder.exists(), timeout=10, what="everything gone")
